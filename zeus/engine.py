@@ -1,0 +1,246 @@
+"""The plugin interface: all that an engine may import of Zeus, with `zeus.errors`.
+
+An engine is one way of turning arguments into files. It is a class derived from `Engine`, in a folder of the
+configured plugin folders or behind an entry point of the group `zeus.engines`. See docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import msgspec
+
+API_VERSION = 1
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A range of frames, both ends included."""
+
+    start: int
+    end: int
+
+    @property
+    def count(self) -> int:
+        return self.end - self.start + 1
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One installed version of an engine's tool. `source`: configured, managed, bundled, path or builtin."""
+
+    version: str
+    source: str
+    path: str | None = None
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """One stream of a media file. Sizes in pixels, `fps` in frames a second, `duration` in seconds."""
+
+    kind: str
+    codec: str
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    frames: int | None = None
+    duration: float | None = None
+    pixel_format: str | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+
+
+class MediaInfo(msgspec.Struct, frozen=True):
+    """What a decoder says of a media file. `duration` in seconds, `size` in bytes."""
+
+    container: str
+    size: int
+    duration: float | None
+    streams: tuple[Stream, ...]
+
+    def first(self, kind: str) -> Stream | None:
+        """The first stream of a kind (video, audio), or None."""
+        return next((stream for stream in self.streams if stream.kind == kind), None)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What an engine found out about an input file, without working on it."""
+
+    span: Span | None = None
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = None
+    cameras: tuple[str, ...] = ()
+    missing_files: tuple[str, ...] = ()
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """Whether a generation model can be used. Neither ready nor building means a fault or a shutdown."""
+
+    ready: bool
+    building: bool
+    message: str
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of an engine that has none."""
+
+
+class Completed(msgspec.Struct, frozen=True):
+    """How a tool ended: its exit code (negative: the signal that ended it) and the last lines that it printed."""
+
+    exit: int
+    tail: tuple[str, ...]
+
+
+class Computation(Protocol):
+    """What a function that runs in the inference executor gets as its first argument."""
+
+    def report(self, value: Any) -> None:
+        """Send plain data to the caller's `report`."""
+
+    def check(self) -> None:
+        """Raise Cancelled when the caller was cancelled. Call it at least once a frame or step."""
+
+
+class Cancelled(Exception):
+    """The caller of a computation was cancelled."""
+
+
+Line = Callable[[str], None]
+
+
+class Tools(Protocol):
+    """What an engine may use of the node. Everything started here ends when the caller is cancelled."""
+
+    cache: Path
+    """A folder that the engine may keep files in between tasks."""
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        parse: Line | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a tool to its end; `parse` gets each line of its output (stdout and stderr together).
+
+        Raises ToolFailed when it cannot be started, ran for more than `timeout` seconds or, unless `check` is False,
+        ended with another exit code than 0.
+        """
+
+    async def probe(self, path: Path) -> MediaInfo:
+        """Read a media file's headers. Raises BadInput when it is no media file that can be read."""
+
+    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
+        """Decode a whole media file. `duration` in seconds and `frames` are what the first video stream (or, without
+        one, the audio) must have, within a tolerance of half a second or two percent and exactly.
+
+        Raises OutputInvalid, saying what differs.
+        """
+
+    async def encode(
+        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
+    ) -> MediaInfo:
+        """Encode raw frames to H.264 in mp4 (yuv420p, playable while it downloads).
+
+        `frames` is a named pipe or file of `count` frames of `height` × `width` × 3 bytes (RGB, row by row).
+        Raises OutputInvalid when fewer arrive.
+        """
+
+    async def compute(
+        self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
+    ) -> Any:
+        """Call `"package.module:function"` in the inference executor, a process apart from the server.
+
+        The function is called as `function(job, **arguments)`. `job.report(value)` reaches `report` here, and
+        `job.check()` raises Cancelled in there once the caller was cancelled. Arguments, reports and the result are
+        plain data (msgpack). Raises WorkerDied when the process ended, and the function's own ZeusError as it was.
+        """
+
+
+A = TypeVar("A", bound=msgspec.Struct)
+
+
+class RunContext(Tools, Protocol[A]):
+    """One attempt at one task."""
+
+    args: A
+    span: Span | None
+    input: Path | None
+    """The job's input file, or None. Not to be changed."""
+    folder: Path
+    """A folder of this attempt alone; it goes when the attempt has ended."""
+    out: Path
+    """The folder whose files are published once `run` has returned. Names beginning with "." are left out."""
+
+    def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
+        """Progress: a fraction from 0 to 1, what is being done, and how many frames are complete."""
+
+    def note(self, line: str) -> None:
+        """Write a line to the job's log."""
+
+
+class Engine(ABC, Generic[A]):
+    """One way of turning arguments into files. One instance serves all tasks."""
+
+    api: ClassVar[int] = API_VERSION
+    """The version of this interface that the engine was written for."""
+    name: ClassVar[str]
+    """How jobs name it, such as "ffmpeg"."""
+    extensions: ClassVar[frozenset[str]] = frozenset()
+    """Of the input files that it takes, in small letters without the dot; used to choose an engine for a file."""
+    export_formats: ClassVar[Sequence[str]] = ()
+    """What it can make, for people to choose from."""
+    needs_input: ClassVar[bool] = True
+    """Whether a job without an input file is refused."""
+    Args: ClassVar[type[msgspec.Struct]]
+    """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree."""
+    Settings: ClassVar[type[msgspec.Struct]] = NoSettings
+    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside `slots`."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    async def start(self, tools: Tools) -> None:
+        """Prepare what takes long (load a model). Called once, in the background, after the node answers."""
+
+    async def ready(self, tools: Tools) -> str | None:
+        """None when this machine can run the engine, else the reason why it cannot."""
+        return None
+
+    @abstractmethod
+    async def versions(self, tools: Tools) -> list[Version]:
+        """The installed versions, the preferred one first."""
+
+    def settle(self, args: A, span: Span | None) -> tuple[A, Span | None]:
+        """Fix at submission what must not differ between attempts, such as a seed or the number of frames.
+
+        Raises BadInput where the arguments ask for what this engine cannot do. Pure but for random choices.
+        """
+        return args, span
+
+    async def inspect(self, tools: Tools, path: Path) -> Facts:
+        """What an input file holds. Raises BadInput when it is none of this engine's."""
+        return Facts()
+
+    @abstractmethod
+    async def run(self, context: RunContext[A]) -> None:
+        """Make the files of one task in `context.out`; return only when each was checked to be whole.
+
+        Raises TaskFailed, whose `retry` says whether another attempt makes sense, or BadInput, which ends the job.
+        """
+
+
+class GenerationEngine(Engine[A]):
+    """An engine that makes pictures from a prompt and stands behind `/api/generate`."""
+
+    needs_input = False
+
+    @abstractmethod
+    def model_state(self, model: str | None = None) -> ModelState:
+        """The state of a model, or of the default one. Raises BadInput for one that is not known."""
