@@ -1,0 +1,1 @@
+"""The HTTP edge: aiohttp.web is used here and nowhere else."""

@@ -1,0 +1,188 @@
+"""Reading request bodies: bounded, never faster than they are used, with an error that names what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import aiofiles
+import msgspec
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from zeus.api.keys import ZEUS
+from zeus.config import HttpConfig
+from zeus.errors import BadInput, NoSpace, TooLarge, TooSlow, UnsupportedMedia
+from zeus.files import Files, on_disk
+from zeus.jobs import Upload
+from zeus.names import safe_name
+
+T = TypeVar("T")
+CHUNK = 1 << 18
+BLOCK = 1 << 20
+TRUE = frozenset({"1", "true", "yes", "on"})
+
+
+class Readable(Protocol):
+    """A body or a part of one."""
+
+    async def read_chunk(self, size: int = ...) -> bytes: ...
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """Whether a query parameter says yes."""
+    return request.query.get(name, "").lower() in TRUE
+
+
+async def read_json(request: web.Request) -> Any:
+    """The request's JSON. Raises BadInput, TooLarge, TooSlow or UnsupportedMedia."""
+    limits = request.app[ZEUS].config.http
+    if request.content_type != "application/json" and not request.content_type.endswith("+json"):
+        if not request.body_exists:
+            raise BadInput("The request has no body; send JSON.", code="missing_body")
+        raise UnsupportedMedia("The body must be JSON, with Content-Type: application/json.")
+    body = bytearray()
+    while chunk := await arriving(request.content.readany(), limits):
+        body += chunk
+        _check_size(len(body), limits)
+    return parse_json(bytes(body))
+
+
+def parse_json(body: bytes) -> Any:
+    """Decode JSON. Raises BadInput."""
+    if not body.strip():
+        raise BadInput("The request has no body; send JSON.", code="missing_body")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+
+
+def convert(value: Any, kind: type[T]) -> T:
+    """Make a typed struct of decoded JSON. Raises BadInput that names the field."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".")
+        raise BadInput(f"{field}: {text}." if field else f"{text}.", code="invalid_field") from error
+
+
+def as_object(value: Any) -> Mapping[str, Any]:
+    """The value, when it is a JSON object. Raises BadInput."""
+    if not isinstance(value, dict):
+        raise BadInput("The body must be a JSON object.", code="invalid_json")
+    return value
+
+
+async def arriving(read: Awaitable[T], limits: HttpConfig) -> T:
+    """Wait for the next bytes of a body. Raises TooSlow, or BadInput when the connection breaks."""
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            return await read
+    except TimeoutError:
+        raise TooSlow() from None
+    except (ValueError, EOFError, OSError, HttpProcessingError, web.RequestPayloadError) as error:
+        raise BadInput("The body is cut off or malformed.", code="incomplete_body") from error
+
+
+class Form:
+    """A multipart form of a `json` field and an optional `file`, in either order; the file goes to the disk at once."""
+
+    def __init__(self, files: Files, limits: HttpConfig) -> None:
+        self.json: bytes | None = None
+        self.upload: Upload | None = None
+        self._part = files.part()
+        self._limits = limits
+
+    async def read(self, request: web.Request) -> None:
+        """Read it all. Raises BadInput, TooLarge, TooSlow, UnsupportedMedia or NoSpace."""
+        await self._check_room(request)
+        reader = await self._reader(request)
+        while (part := await arriving(reader.next(), self._limits)) is not None:
+            if not isinstance(part, BodyPartReader):
+                raise BadInput("The form holds a form within a form.", code="invalid_multipart")
+            await self._take(part)
+        if self.json is None:
+            raise BadInput('The form has no field "json".', code="missing_field")
+
+    async def discard(self) -> None:
+        """Remove the file if nobody took it over."""
+        await asyncio.to_thread(self._part.unlink, missing_ok=True)
+
+    async def _reader(self, request: web.Request) -> MultipartReader:
+        try:
+            return await request.multipart()
+        except ValueError as error:
+            raise BadInput("The form has no usable boundary.", code="invalid_multipart") from error
+
+    async def _check_room(self, request: web.Request) -> None:
+        length = request.content_length or 0
+        if length > self._limits.max_upload_bytes + self._limits.max_json_bytes:
+            raise _too_large(self._limits.max_upload_bytes)
+        if length > (await asyncio.to_thread(shutil.disk_usage, self._part.parent)).free:
+            raise NoSpace()
+
+    async def _take(self, part: BodyPartReader) -> None:
+        encoding = part.headers.get("Content-Transfer-Encoding", "binary").lower()
+        if encoding not in ("binary", "7bit", "8bit") or "Content-Encoding" in part.headers:
+            raise UnsupportedMedia("An encoded part is not accepted; send it as it is.")
+        if part.name == "json" and self.json is None:
+            self.json = await self._read_json(part)
+        elif part.name == "file" and self.upload is None:
+            self.upload = await self._read_file(part)
+        elif part.name in ("json", "file"):
+            raise BadInput(f'The form has more than one field "{part.name}".', code="invalid_multipart")
+        else:
+            raise BadInput(f'The form has a field "{part.name}"; known are json and file.', code="unknown_field")
+
+    async def _read_json(self, part: BodyPartReader) -> bytes:
+        body = bytearray()
+        while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
+            body += chunk
+            _check_size(len(body), self._limits)
+        return bytes(body)
+
+    async def _read_file(self, part: BodyPartReader) -> Upload:
+        if not part.filename:
+            raise BadInput("file: the part has no filename; send it as a file.", code="invalid_filename")
+        upload = Upload(self._part, safe_name(part.filename))
+        size = await self._write(part)
+        if size == 0:
+            raise BadInput(f'file: "{upload.filename}" is empty.', code="empty_file")
+        return upload
+
+    async def _write(self, part: BodyPartReader) -> int:
+        size, block = 0, bytearray()
+        async with aiofiles.open(self._part, "wb") as file:
+            while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
+                size += len(chunk)
+                if size > self._limits.max_upload_bytes:
+                    raise _too_large(self._limits.max_upload_bytes)
+                block += chunk
+                if len(block) >= BLOCK:
+                    await _full_disk_told(file.write(bytes(block)))
+                    block.clear()
+            await _full_disk_told(file.write(bytes(block)))
+            await _full_disk_told(file.flush())
+            await on_disk(os.fsync, file.fileno())
+        return size
+
+
+async def _full_disk_told(write: Awaitable[Any]) -> None:
+    try:
+        await write
+    except OSError as error:
+        raise NoSpace() from error
+
+
+def _check_size(size: int, limits: HttpConfig) -> None:
+    if size > limits.max_json_bytes:
+        raise TooLarge(f"JSON bodies may have {limits.max_json_bytes} bytes at most.")
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"Uploads may have {limit} bytes at most (http.max_upload_bytes).")

@@ -1,0 +1,103 @@
+"""Errors to answers: the status of each kind, in the dialect that the client speaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+
+from zeus import errors
+from zeus.wire import ErrorBody
+
+API_VERSION = "0.1"
+VERSION_HEADER = "X-API-Version"
+
+STATUS: dict[type[Exception], int] = {
+    errors.BadInput: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.TooSlow: 408,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.NotReady: 503,
+    errors.NoSpace: 507,
+}
+"""Looked up along a class's bases; whatever is not found is a 500."""
+
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost middleware: every error becomes an answer, none a traceback."""
+    try:
+        version = request.headers.get(VERSION_HEADER)
+        if version not in (None, API_VERSION):
+            raise errors.BadInput(
+                f'{VERSION_HEADER}: this node speaks version "{API_VERSION}" alone.', code="unsupported_api_version"
+            )
+        return await handler(request)
+    except errors.ZeusError as error:
+        return _answer(request, error)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _from_http(request, error)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception as error:
+        return _unexpected(request, error)
+
+
+def speaks_farm(request: web.Request) -> bool:
+    """Whether the client speaks the farm API's dialect."""
+    return request.headers.get(VERSION_HEADER) == API_VERSION
+
+
+def _answer(request: web.Request, error: errors.ZeusError) -> web.Response:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if status == 500:
+        return _unexpected(request, error)
+    if speaks_farm(request) and isinstance(error, errors.JobNotFound):
+        status = 400
+    response = _body(request, status, error.code, error.message)
+    if isinstance(error, errors.NotReady):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthorized):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    messages = {
+        404: f"There is no route {request.path[:200]}.",
+        405: f"{request.method} is not allowed here; see the Allow header.",
+    }
+    code = HTTP_CODES.get(error.status, "bad_request")
+    response = _body(request, error.status, code, messages.get(error.status, f"{error.reason}."))
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _unexpected(request: web.Request, error: Exception) -> web.Response:
+    number = uuid.uuid4().hex[:12]
+    log.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
+    message = f"Something unexpected went wrong here; the node's log says more under {number}."
+    return _body(request, 500, "internal_error", message)
+
+
+def _body(request: web.Request, status: int, code: str, message: str) -> web.Response:
+    if speaks_farm(request):
+        return web.Response(text=message, status=status)
+    body = msgspec.json.encode(ErrorBody(code, message))
+    return web.Response(body=body, status=status, content_type="application/json")

@@ -1,0 +1,64 @@
+"""The generate API: a prompt becomes a video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from zeus.api.bodies import as_object, convert, read_json
+from zeus.api.keys import ZEUS
+from zeus.api.responses import file_response, job_id_of, json_response
+from zeus.errors import BadInput, NotFound
+from zeus.model import Status
+from zeus.wire import JobAccepted, ModelStatus
+
+NAME = "out.mp4"
+
+
+class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A video to make. What the model cannot honour is refused by name."""
+
+    prompt: str
+    model: str | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    width: int | None = None
+    height: int | None = None
+    num_frames: int | None = None
+    fps: float | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    image: str | None = None
+    export_format: str | None = None
+
+
+async def model_status(request: web.Request) -> web.Response:
+    zeus = request.app[ZEUS]
+    state = zeus.jobs.model_state(zeus.config.generate.engine)
+    return json_response(ModelStatus(state.ready, state.building, state.message))
+
+
+async def generate(request: web.Request) -> web.Response:
+    zeus = request.app[ZEUS]
+    wanted = _wanted(await read_json(request))
+    job = await zeus.jobs.generate(zeus.config.generate.engine, msgspec.to_builtins(wanted))
+    return json_response(JobAccepted(job.id, Status.QUEUED.value, 0, zeus.config.node.name), status=202)
+
+
+async def video(request: web.Request) -> web.StreamResponse:
+    zeus = request.app[ZEUS]
+    job_id = job_id_of(request)
+    job = await zeus.jobs.get(job_id)
+    output = next((each for each in await zeus.jobs.outputs(job_id) if each.name == NAME), None)
+    if job.status is not Status.FINISHED or output is None:
+        raise NotFound(f"Job {job_id} has no video (it is {job.status.value}).", code="output_not_found")
+    return file_response(zeus.files.out(job_id) / NAME, output, "video/mp4", attachment=False)
+
+
+def _wanted(body: Any) -> GenerateRequest:
+    prompt = as_object(body).get("prompt")
+    if prompt is None or (isinstance(prompt, str) and not prompt.strip()):
+        raise BadInput("prompt: say what the video shall show.", code="missing_prompt")
+    return convert(body, GenerateRequest)

@@ -1,0 +1,64 @@
+"""How results are printed: tables for a person at a terminal, plain lines into a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def at_terminal() -> bool:
+    """Whether a person reads what is printed."""
+    return sys.stdout.isatty()
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows under their headings; into a pipe, with tabs between and nothing cut."""
+    if not at_terminal():
+        for row in [head, *rows]:
+            print("\t".join(clean(cell) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*head, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(clean(cell), overflow="fold") for cell in row))
+    Console().print(table)
+
+
+def clean(text: str) -> str:
+    """A text of someone else's, in one line and without what a terminal would obey."""
+    return "".join(char if char.isprintable() else " " if char in "\n\t" else "?" for char in text)
+
+
+def clean_log(text: str) -> str:
+    """A log for the terminal: its lines, without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
+
+
+def note(text: str) -> None:
+    """Something for the person that is no part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people."""
+    size = float(count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,70 @@
+"""Which server a command talks to, with which token, and which job a shortened id means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zeus.config import Config, load
+from zeus.errors import BadInput, JobNotFound
+
+if TYPE_CHECKING:
+    from zeus.peers.client import RenderServerProxy
+
+ServerOption = Annotated[
+    str | None, typer.Option("--server", metavar="URL", help="The server; by default the one on this machine.")
+]
+TokenOption = Annotated[
+    str | None, typer.Option("--token", metavar="T", envvar="ZEUS_TOKEN", help="The token that the server asks for.")
+]
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+FULL_ID = 36
+
+
+def connect(server: str | None, token: str | None) -> RenderServerProxy:
+    """The client of the server that the options name, or of this machine's own node."""
+    from zeus.peers.client import RenderServerProxy
+
+    if server:
+        return RenderServerProxy(server, token=token)
+    config = load(None, os.environ, {}).config
+    return RenderServerProxy(_own_url(config), token=token or _own_token(config.storage_path / "token"))
+
+
+def _own_url(config: Config) -> str:
+    if config.http.port == 0:
+        raise BadInput("The port of this machine's node is set to any that is free: name it with --server URL.")
+    host = EVERYWHERE.get(config.http.host, config.http.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}"
+
+
+def _own_token(file: Path) -> str | None:
+    """This machine's node's token, for whoever may read its storage folder."""
+    try:
+        return file.read_text("utf-8").strip() or None
+    except OSError:
+        return None
+
+
+async def full_ids(server: RenderServerProxy, wanted: Sequence[str]) -> list[str]:
+    """The ids that shortened ones stand for. Raises JobNotFound, and BadInput where several jobs begin alike."""
+    if all(len(each) == FULL_ID for each in wanted):
+        return list(wanted)
+    known = [job.id for job in (await server.get_jobs()).jobs]
+    return [_full_id(each, known) for each in wanted]
+
+
+def _full_id(short: str, known: Sequence[str]) -> str:
+    if len(short) == FULL_ID:
+        return short
+    found = [each for each in known if each.startswith(short.lower())] if short else []
+    if not found:
+        raise JobNotFound(f'No job\'s id begins with "{short}".')
+    if len(found) > 1:
+        shown = ", ".join(each[: len(short) + 4] for each in found[:4])
+        raise BadInput(f'{len(found)} jobs\' ids begin with "{short}" ({shown}{", …" if len(found) > 4 else ""}).')
+    return found[0]

@@ -1,0 +1,124 @@
+"""The settings of a node: their types, defaults, bounds and descriptions."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from platformdirs import user_data_path
+
+MIB, GIB = 1024**2, 1024**3
+NODE_NAME = r"^[A-Za-z0-9._-]{1,63}$"
+Texts = tuple[str, ...]
+
+
+def checkout() -> Path | None:
+    """The folder of the checkout that this package runs from, or None when it is installed."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "run.py").is_file() else None
+
+
+def host_name() -> str:
+    """This machine's name with only the characters that a node's name may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()).strip("-")[:63] or "zeus"
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """This node and its data"""
+
+    name: Annotated[str, Meta(pattern=NODE_NAME, description="What this node is called, by default as its machine")] = (
+        msgspec.field(default_factory=host_name)
+    )
+    storage: Annotated[
+        str, Meta(description="The folder of all data. Empty: storage/ in a checkout, else your user's data folder")
+    ] = ""
+    debug: Annotated[bool, Meta(description="Log more, and answer under /api/_debug")] = False
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the node is reached"""
+
+    host: Annotated[
+        str, Meta(min_length=1, description="The address to listen on. 0.0.0.0 is all; past loopback it needs a token")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on. 0 takes any that is free")] = 8080
+    open: Annotated[bool, Meta(description="Ask for no token: whoever reaches the port may do everything")] = False
+    allowed_hosts: Annotated[Texts, Meta(description="More names that this node is reached by, such as a proxy's")] = ()
+    max_json_bytes: Annotated[int, Meta(ge=1024, description="The largest JSON body")] = MIB
+    max_upload_bytes: Annotated[int, Meta(ge=1, description="The largest upload")] = 100 * GIB
+    body_timeout: Annotated[
+        float, Meta(gt=0, le=86400, description="Seconds without a byte after which a request's body is given up")
+    ] = 60.0
+
+
+class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How jobs are run"""
+
+    slots: Annotated[int, Meta(ge=1, le=1024, description="How many tasks run at once on this machine")] = 2
+    max_attempts: Annotated[int, Meta(ge=1, le=100, description="How often a task is tried before its job fails")] = 3
+    retry_delay: Annotated[
+        float, Meta(ge=0, le=300, description="Seconds before another attempt, doubled each time, at most 300")
+    ] = 5.0
+
+
+class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is read and kept"""
+
+    local_roots: Annotated[
+        Texts, Meta(description="Folders whose files a job from this machine may name instead of uploading them")
+    ] = ()
+    log_bytes: Annotated[int, Meta(ge=4096, description="The length that a job's log is cut to")] = 16 * MIB
+
+
+class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Engines beyond Zeus's own"""
+
+    folders: Annotated[Texts, Meta(description="More folders of engines, searched after Zeus's own")] = ()
+
+
+class GenerateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Video from a prompt"""
+
+    engine: Annotated[str, Meta(min_length=1, description="The engine behind /api/generate")] = "video"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings of a node."""
+
+    node: NodeConfig = msgspec.field(default_factory=NodeConfig)
+    http: HttpConfig = msgspec.field(default_factory=HttpConfig)
+    jobs: JobsConfig = msgspec.field(default_factory=JobsConfig)
+    files: FilesConfig = msgspec.field(default_factory=FilesConfig)
+    plugins: PluginsConfig = msgspec.field(default_factory=PluginsConfig)
+    generate: GenerateConfig = msgspec.field(default_factory=GenerateConfig)
+    engines: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """[engines.NAME]: `slots` (default 1), the rest is the engine's own."""
+
+    @property
+    def storage_path(self) -> Path:
+        """The storage folder, absolute."""
+        if self.node.storage:
+            return Path(self.node.storage).expanduser().absolute()
+        base = checkout()
+        return base / "storage" if base else user_data_path("zeus")
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The settings in force, and for each its origin: "default", the file's name, a variable or a flag."""
+
+    config: Config
+    origins: dict[str, str]
+
+
+ENGINE_SLOTS = Annotated[int, Meta(ge=1, le=1024, description="How many of this engine's tasks run at once")]
+"""[engines.NAME]: the one setting that is Zeus's own."""
+SECTIONS: dict[str, dict[str, Any]] = {
+    section.name: {field.name: field.type for field in msgspec.structs.fields(section.type)}
+    for section in msgspec.structs.fields(Config)
+    if section.name != "engines"
+}
+"""The types of all settings, by section and key; engines have their own."""

@@ -1,0 +1,215 @@
+"""Running a task on this machine: its folder, its lock, its log, its engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from zeus.child import Children, uncancelled
+from zeus.dispatch import Report
+from zeus.engine import Completed, Engine, Line, MediaInfo, Span
+from zeus.errors import NoSpace, TaskFailed, ZeusError
+from zeus.files import Files, take_attempt_lock
+from zeus.inference import InferenceExecutor
+from zeus.joblog import JobLog
+from zeus.media import Media
+from zeus.model import Job, Place, Task
+from zeus.registry import Registry
+from zeus.tool import run_tool
+
+log = logging.getLogger(__name__)
+
+
+class LocalTools:
+    """What an engine may use of this node; see `zeus.engine.Tools`."""
+
+    def __init__(
+        self, children: Children, media: Media, inference: InferenceExecutor, cache: Path, label: str = "tools"
+    ) -> None:
+        self.cache = cache
+        self._children = children
+        self._media = media
+        self._inference = inference
+        self._label = label
+        self._log: JobLog | None = None
+        self._lock: int | None = None
+        self._lock_path: Path | None = None
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        parse: Line | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        timeout: float | None = None,
+    ) -> Completed:
+        return await run_tool(
+            self._children, argv, label=self._label, log=self._log, lock=self._lock,
+            parse=parse, cwd=cwd, env=env, check=check, timeout=timeout,
+        )  # fmt: skip
+
+    async def probe(self, path: Path) -> MediaInfo:
+        return await self._media.probe(path, lock=self._lock_path)
+
+    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
+        return await self._media.verify(path, duration=duration, frames=frames, lock=self._lock_path)
+
+    async def encode(
+        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
+    ) -> MediaInfo:
+        return await self._media.encode(
+            frames, target, width=width, height=height, fps=fps, count=count, title=title, lock=self._lock_path
+        )
+
+    async def compute(
+        self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
+    ) -> Any:
+        return await self._inference.call(function, arguments, report=report, lock=self._lock_path)
+
+
+class LocalContext(LocalTools):
+    """One attempt at one task; see `zeus.engine.RunContext`."""
+
+    def __init__(
+        self,
+        tools: LocalTools,
+        attempt: Attempt,
+        args: Any,
+        span: Span | None,
+        source: Path | None,
+        report: Report,
+    ) -> None:
+        super().__init__(tools._children, tools._media, tools._inference, tools.cache, attempt.label)
+        self.args = args
+        self.span = span
+        self.input = source
+        self.folder = attempt.work
+        self.out = attempt.out
+        self._report = report
+        self._log = attempt.log
+        self._lock = attempt.lock
+        self._lock_path = attempt.lock_path
+        self._notes: set[asyncio.Task[None]] = set()
+
+    def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
+        self._report(fraction, note, frame)
+
+    def note(self, line: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._log.note(line)) if self._log else None
+        if task is not None:
+            self._notes.add(task)
+            task.add_done_callback(self._notes.discard)
+
+    async def settle_notes(self) -> None:
+        """Wait until all notes are written."""
+        await asyncio.gather(*self._notes, return_exceptions=True)
+
+
+class Attempt:
+    """The folder of one attempt, its lock and its log; `open` and `close` take and release them, in a thread."""
+
+    def __init__(self, files: Files, job: Job, number: int, log_bytes: int) -> None:
+        self.folder = files.attempt(job.id, number)
+        self.work = self.folder / "work"
+        self.out = self.work / "out"
+        self.lock_path = self.folder / "LOCK"
+        self.label = f"{job.id}.{number}"
+        self.log = JobLog(files.log(job.id, number), log_bytes)
+        self._lock: IO[bytes] | None = None
+
+    @property
+    def lock(self) -> int | None:
+        """The descriptor that every process of the attempt keeps open."""
+        return self._lock.fileno() if self._lock is not None else None
+
+    def open(self) -> None:
+        self.out.mkdir(parents=True)
+        self._lock = take_attempt_lock(self.lock_path)
+        self.log.open()
+
+    def close(self) -> None:
+        self.log.close()
+        if self._lock is not None:
+            self._lock.close()
+
+
+class LocalDispatcher:
+    """Runs tasks with the engines of this node; see `zeus.dispatch.Dispatcher`."""
+
+    def __init__(
+        self,
+        node: str,
+        slots: int,
+        engine_slots: Mapping[str, int],
+        registry: Registry,
+        files: Files,
+        children: Children,
+        tools: LocalTools,
+        log_bytes: int,
+    ) -> None:
+        self._place = Place(node, slots, engine_slots)
+        self._registry = registry
+        self._files = files
+        self._children = children
+        self._tools = tools
+        self._log_bytes = log_bytes
+
+    def places(self) -> list[Place]:
+        return [self._place]
+
+    async def run(self, task: Task, job: Job, attempt: int, report: Report) -> Path:
+        async with self._attempt(job, attempt) as folder:
+            await folder.log.write(job.notes.encode())
+            try:
+                await self._run(self._registry.get(job.renderer), folder, task, job, report)
+            except Exception as error:
+                wrapped = _wrap(error)
+                await folder.log.note(f"failed: {wrapped.message}")
+                raise wrapped from error
+            return folder.out
+
+    async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, report: Report) -> None:
+        args = msgspec.json.decode(job.args, type=engine.Args)
+        has_span = task.start_frame is not None and task.end_frame is not None
+        span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
+        context: LocalContext = LocalContext(self._tools, folder, args, span, self._source(job), report)
+        try:
+            await engine.run(context)
+        finally:
+            await context.settle_notes()
+
+    def _source(self, job: Job) -> Path | None:
+        if job.local_path is not None:
+            return Path(job.local_path)
+        return self._files.input(job.id, job.input) if job.input is not None else None
+
+    @contextlib.asynccontextmanager
+    async def _attempt(self, job: Job, number: int) -> AsyncIterator[Attempt]:
+        attempt = Attempt(self._files, job, number, self._log_bytes)
+        try:
+            try:
+                await uncancelled(asyncio.to_thread(attempt.open))
+            except OSError as error:
+                raise _wrap(error) from error
+            yield attempt
+        finally:
+            await self._children.sweep(attempt.label)
+            await uncancelled(asyncio.to_thread(attempt.close))
+
+
+def _wrap(error: Exception) -> ZeusError:
+    if isinstance(error, ZeusError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace()
+    log.error("the engine failed in a way that it does not explain", exc_info=error)
+    return TaskFailed(f"The engine failed: {type(error).__name__}; the node's own log says more.", code="engine_error")

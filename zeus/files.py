@@ -1,0 +1,205 @@
+"""The storage folder: uploads come in, outputs are published by rename, deleted jobs leave through the trash.
+
+LOCK                       one process a folder
+incoming/<id>.part         uploads on their way
+jobs/<id>/input/           renamed in before the job is stored
+jobs/<id>/attempt-<n>/     LOCK work/ log
+jobs/<id>/out/             published, then never changed
+trash/                     what is being deleted
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TypeVar
+
+from zeus.errors import NoSpace, OutputInvalid, StorageInUse
+from zeus.failpoint import failpoint
+from zeus.model import Output
+
+T = TypeVar("T")
+BLOCK = 1 << 20
+
+
+class Files:
+    """All paths within one storage folder, and the moves between them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "zeus.db"
+        self.incoming = root / "incoming"
+        self.jobs = root / "jobs"
+        self.trash = root / "trash"
+        self.cache = root / "cache"
+        self._lock: IO[bytes] | None = None
+
+    def open(self) -> None:
+        """Make the folders and take the lock. Raises StorageInUse."""
+        for folder in (self.incoming, self.jobs, self.trash, self.cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.root / "LOCK").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise StorageInUse(f"Another Zeus process uses the storage folder {self.root}: stop it first.") from error
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def job(self, job_id: str) -> Path:
+        return self.jobs / job_id
+
+    def input(self, job_id: str, name: str) -> Path:
+        return self.jobs / job_id / "input" / name
+
+    def attempt(self, job_id: str, attempt: int) -> Path:
+        return self.jobs / job_id / f"attempt-{attempt}"
+
+    def log(self, job_id: str, attempt: int) -> Path:
+        return self.attempt(job_id, attempt) / "log"
+
+    def out(self, job_id: str) -> Path:
+        return self.jobs / job_id / "out"
+
+    def part(self) -> Path:
+        """A new path for an upload on its way."""
+        return self.incoming / f"{uuid.uuid4()}.part"
+
+    async def take_in(self, part: Path, targets: Iterable[Path]) -> None:
+        """Move an upload that is whole to where its jobs look for it; durable when this returns."""
+        await on_disk(_take_in, part, list(targets))
+
+    async def discard(self, *paths: Path) -> None:
+        """Take files or folders away, through the trash, so that nobody sees half of them."""
+        await asyncio.to_thread(_discard, self.trash, paths)
+
+    async def stage(self, folder: Path) -> list[Output]:
+        """Check, hash and sync the files that an attempt made. Raises OutputInvalid when there is none, or no file."""
+        return await on_disk(_stage, folder)
+
+    async def publish(self, folder: Path, job_id: str) -> None:
+        """Make a staged folder the job's outputs, by one rename."""
+        await on_disk(_publish, folder, self.out(job_id))
+
+    def strays(self, known: set[str]) -> list[Path]:
+        """What a crash left: uploads on their way, folders of no job, half-emptied trash."""
+        folders = [path for path in self.jobs.iterdir() if path.name not in known]
+        return [*folders, *self.incoming.iterdir(), *self.trash.iterdir()]
+
+
+async def on_disk(function: Callable[..., T], *arguments: object) -> T:
+    """Run a function of the disk in a thread. Raises NoSpace when the disk is full."""
+    try:
+        return await asyncio.to_thread(function, *arguments)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace() from error
+        raise
+
+
+def take_attempt_lock(path: Path) -> IO[bytes]:
+    """Open an attempt's lock and share it: every process of the attempt holds it until its end."""
+    file = path.open("ab")
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
+
+
+def attempt_is_held(path: Path) -> bool:
+    """Whether any process still holds an attempt's lock."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def digest(path: Path) -> str:
+    """A file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def outputs_in(folder: Path) -> list[Output]:
+    """The files of an output folder with their sizes and hashes."""
+    return [Output(path.name, path.stat().st_size, digest(path)) for path in sorted(_visible(folder))]
+
+
+def _take_in(part: Path, targets: list[Path]) -> None:
+    for target in targets:
+        target.parent.mkdir(parents=True)
+        if target is targets[-1]:
+            part.rename(target)
+        else:
+            os.link(part, target)
+        failpoint("upload")
+        for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
+            sync_folder(folder)
+
+
+def _stage(folder: Path) -> list[Output]:
+    for path in _visible(folder):
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise OutputInvalid(f'The engine left "{path.name}" as an output, which is no file.')
+        if facts.st_size == 0:
+            raise OutputInvalid(f'The engine left "{path.name}" empty.')
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    outputs = outputs_in(folder)
+    if not outputs:
+        raise OutputInvalid("The engine ended without an output.")
+    sync_folder(folder)
+    return outputs
+
+
+def _publish(folder: Path, target: Path) -> None:
+    folder.rename(target)
+    sync_folder(target.parent)
+    failpoint("publish")
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _discard(trash: Path, paths: Iterable[Path]) -> None:
+    for path in paths:
+        gone = trash / f"{path.name}-{time.time_ns()}"
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(gone)
+            remove(gone)
+
+
+def remove(*paths: Path) -> None:
+    """Remove files, and folders with all that is in them; nothing there is fine."""
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""Facts about this machine: processor, memory, disk, graphics cards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import msgspec
+import psutil
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """A graphics card. Memory in bytes, `percent` is its load."""
+
+    name: str
+    memory_total: int | None
+    memory_available: int | None
+    percent: float | None
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """One look at the machine. Memory and disk in bytes, percentages of all."""
+
+    system_os: str
+    system_os_version: str
+    cpu_brand: str
+    cpu_count: int
+    cpu_percent: float
+    memory_total: int
+    memory_available: int
+    memory_percent: float
+    disk_total: int
+    disk_free: int
+    gpus: tuple[Gpu, ...]
+
+
+async def look(storage: Path) -> Machine:
+    """Look at the machine now; `storage` tells which disk counts."""
+    gpus = await _gpus()
+    return await asyncio.to_thread(_look, storage, gpus)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as the system lets it: each waiting client is one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _look(storage: Path, gpus: tuple[Gpu, ...]) -> Machine:
+    memory = psutil.virtual_memory()
+    disk = shutil.disk_usage(storage)
+    return Machine(
+        system_os=platform.system(),
+        system_os_version=platform.release(),
+        cpu_brand=_cpu_brand(),
+        cpu_count=os.cpu_count() or 1,
+        cpu_percent=psutil.cpu_percent(None),
+        memory_total=memory.total,
+        memory_available=memory.available,
+        memory_percent=memory.percent,
+        disk_total=disk.total,
+        disk_free=disk.free,
+        gpus=gpus,
+    )
+
+
+@functools.cache
+def _cpu_brand() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+async def _gpus() -> tuple[Gpu, ...]:
+    """NVIDIA's cards, by its own tool; none where there is no such tool."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    query = "--query-gpu=name,memory.total,memory.free,utilization.gpu"
+    process = await asyncio.create_subprocess_exec(
+        tool, query, "--format=csv,noheader,nounits",
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(5):
+            text, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        return ()
+    return tuple(_gpu(line) for line in text.decode("utf-8", "replace").splitlines() if line.count(",") == 3)
+
+
+def _gpu(line: str) -> Gpu:
+    name, total, free, load = (part.strip() for part in line.split(","))
+    return Gpu(name, _mebibytes(total), _mebibytes(free), float(load) if load.isdigit() else None)
+
+
+def _mebibytes(text: str) -> int | None:
+    return int(text) * 1024**2 if text.isdigit() else None

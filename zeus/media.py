@@ -1,0 +1,94 @@
+"""Probing, verifying and encoding media, each in a limited worker process: the server itself never decodes a byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeus.child import Children
+from zeus.engine import MediaInfo
+from zeus.worker import Worker
+
+MEMORY = 4 << 30
+"""Bytes of data that a worker may hold: enough to decode 8K video in several threads."""
+RECYCLE = 100
+"""Calls after which a worker is replaced."""
+IDLE = 30.0
+"""Seconds after which a worker that has nothing to do ends."""
+SILENCE = 120.0
+"""Seconds without a sign of life after which a call is given up."""
+
+
+class Media:
+    """A pool of worker processes, as many as there are calls at one moment."""
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
+        self._idle: list[Worker] = []
+        self._numbers = itertools.count(1)
+        self._reaper: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def probe(self, path: Path, *, lock: Path | None = None) -> MediaInfo:
+        """Read a file's headers. Raises BadInput when it is no media file."""
+        return await self._call("probe", {"path": str(path)}, lock, SILENCE)
+
+    async def verify(
+        self, path: Path, *, duration: float | None = None, frames: int | None = None, lock: Path | None = None
+    ) -> MediaInfo:
+        """Decode a whole file and compare it with what is expected. Raises OutputInvalid."""
+        arguments = {"path": str(path), "duration": duration, "frames": frames}
+        return await self._call("verify", arguments, lock, SILENCE)
+
+    async def encode(self, frames: Path, target: Path, *, lock: Path | None = None, **options: Any) -> MediaInfo:
+        """Encode raw frames, waiting as long as it takes for the next one. Raises OutputInvalid."""
+        return await self._call("encode", {"frames": str(frames), "target": str(target), **options}, lock, None)
+
+    async def close(self) -> None:
+        """End all workers."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+        await asyncio.gather(*self._closing, *(worker.close() for worker in self._idle))
+
+    async def _call(
+        self, name: str, arguments: Mapping[str, Any], lock: Path | None, silence: float | None
+    ) -> MediaInfo:
+        async with self._worker() as worker:
+            found = await worker.call(f"zeus.mediaworker:{name}", arguments, lock=lock, silence=silence)
+        return msgspec.convert(found, MediaInfo)
+
+    @contextlib.asynccontextmanager
+    async def _worker(self) -> AsyncIterator[Worker]:
+        worker = self._idle.pop() if self._idle else self._new()
+        try:
+            yield worker
+        finally:
+            if worker.calls >= RECYCLE:
+                self._end([worker])
+            else:
+                self._idle.append(worker)
+            self._reap_later()
+
+    def _new(self) -> Worker:
+        return Worker(self._children, f"media-{next(self._numbers)}", memory=MEMORY)
+
+    def _reap_later(self) -> None:
+        if self._reaper is not None:
+            self._reaper.cancel()
+        self._reaper = asyncio.get_running_loop().call_later(IDLE, self._reap)
+
+    def _reap(self) -> None:
+        idle, self._idle = self._idle, []
+        self._end(idle)
+
+    def _end(self, workers: list[Worker]) -> None:
+        for worker in workers:
+            task = asyncio.get_running_loop().create_task(worker.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)

@@ -1,0 +1,150 @@
+"""The words of the trade: jobs, tasks, places, and which status may follow which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from zeus.errors import BadInput
+
+
+class Status(StrEnum):
+    """Where a job or a task stands."""
+
+    QUEUED = "queued"
+    WAITING = "waiting"
+    RUNNING = "running"
+    WAITING_FOR_SUBJOBS = "waiting_for_subjobs"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED})
+
+MOVES: Mapping[Status, frozenset[Status]] = {
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.FINISHED, Status.FAILED, Status.CANCELLED}),
+}
+"""The legal moves. docs/states.md draws them; the store refuses every other one."""
+
+OLDER_WORDS = {
+    "not_started": Status.QUEUED,
+    "scheduled": Status.WAITING,
+    "completed": Status.FINISHED,
+    "error": Status.FAILED,
+}
+
+
+def sources(target: Status) -> list[Status]:
+    """The statuses from which `target` may be reached."""
+    return [status for status, targets in MOVES.items() if target in targets]
+
+
+def string_to_status(word: str) -> Status:
+    """The status that a word means, the farm API's older words included. Raises BadInput for any other word."""
+    lowered = word.strip().lower()
+    if lowered in OLDER_WORDS:
+        return OLDER_WORDS[lowered]
+    try:
+        return Status(lowered)
+    except ValueError:
+        known = ", ".join([*Status, *OLDER_WORDS])
+        raise BadInput(f'"{word}" is no status; known are: {known}.', code="invalid_status") from None
+
+
+class NewJob(msgspec.Struct, frozen=True):
+    """A job as it is submitted, checked and complete."""
+
+    id: str
+    name: str
+    renderer: str
+    renderer_version: str
+    args: bytes
+    """JSON, as the engine's Args settled them."""
+    created: float
+    priority: int = 50
+    max_attempts: int = 1
+    start_frame: int | None = None
+    end_frame: int | None = None
+    enable_split_jobs: bool = False
+    input: str | None = None
+    """The input file's name in the job's own input folder."""
+    local_path: str | None = None
+    """An input file of the owner's, outside the storage folder; never changed, never deleted."""
+    notes: str = ""
+    """Lines for the head of every attempt's log."""
+
+
+class Job(NewJob, frozen=True, kw_only=True):
+    """A job as the store holds it. Times are seconds since 1970."""
+
+    seq: int
+    status: Status
+    attempt: int
+    percent: int
+    completed_frames: int
+    node: str | None
+    started: float | None
+    ended: float | None
+    error_code: str | None
+    error_message: str | None
+    file_count: int
+    revision: int
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One piece of a job: what is placed, attempted and fenced by its attempt's number."""
+
+    id: int
+    job_id: str
+    renderer: str
+    priority: int
+    attempt: int
+    start_frame: int | None = None
+    end_frame: int | None = None
+    failures: int = 0
+    cancelling: bool = False
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A published file. `size` in bytes, `sha256` in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Somewhere tasks can run: how many more at once, in all and of each engine."""
+
+    node: str
+    free: int
+    engines: Mapping[str, int]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All that a decision is made from. `tasks` are those that may start now, in any order."""
+
+    tasks: tuple[Task, ...]
+    places: tuple[Place, ...]
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A task and the place where it is to run."""
+
+    task: Task
+    place: Place
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a running job is. `percent` never falls within an attempt; `eta` in seconds, None when unknown."""
+
+    percent: int = 0
+    completed_frames: int = 0
+    eta: int | None = None
+    note: str = ""
+    revision: int = 0

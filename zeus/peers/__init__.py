@@ -1,0 +1,1 @@
+"""Other nodes: their client, and later how they are found."""

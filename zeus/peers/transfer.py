@@ -1,0 +1,149 @@
+"""Files to and from a node, in constant memory: uploads with their progress, downloads that resume and are checked."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import glob
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote, unquote
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+
+from zeus.errors import ZeusError
+from zeus.peers.connection import ATTEMPTS, Connection, ServerRefused, ServerUnreachable, pause
+
+CHUNK = 256 * 1024
+Progress = Callable[[int, int | None], None]
+"""Called with the bytes that are through, and all that there are where that is known."""
+
+
+class DownloadDamaged(ZeusError):
+    """What arrived is not what the server has: its checksum differs."""
+
+    code = "download_damaged"
+
+
+class Upload(aiohttp.Payload):
+    """A file as part of a request's body, of the size that it has now."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        super().__init__(path, content_type="application/octet-stream")
+        self._size = path.stat().st_size
+        self._progress = progress
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("an upload is not text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        with await asyncio.to_thread(self._value.open, "rb") as file:
+            done = 0
+            while done < self.size:
+                chunk = await asyncio.to_thread(file.read, min(CHUNK, self.size - done))
+                if not chunk:
+                    raise ZeusError(f"{self._value} became shorter while it was sent.", code="file_changed")
+                await writer.write(chunk)
+                done += len(chunk)
+                if self._progress:
+                    self._progress(done, self.size)
+
+    @property
+    def size(self) -> int:
+        assert self._size is not None
+        return self._size
+
+
+async def download(
+    connection: Connection, path: str, params: Mapping[str, str], target: Path, progress: Progress | None
+) -> None:
+    """Fetch a file; what an earlier try left in a `.part` beside the target is not fetched again.
+
+    The target appears only when it is whole. Raises DownloadDamaged, ServerUnreachable and ServerRefused.
+    """
+    failures = 0
+    while True:
+        before = _size_of(_find_part(target))
+        try:
+            return await _download_once(connection, path, params, target, progress)
+        except (ServerUnreachable, ServerRefused) as error:
+            failures = failures + 1 if _size_of(_find_part(target)) <= before else 1
+            if not error.again or failures >= ATTEMPTS:
+                raise
+        await pause(failures)
+
+
+async def _download_once(
+    connection: Connection, path: str, params: Mapping[str, str], target: Path, progress: Progress | None
+) -> None:
+    part = _find_part(target)
+    have = _size_of(part)
+    headers = {"Range": f"bytes={have}-", "If-Range": _tag_of(part, target)} if part and have else {}
+    try:
+        async with connection.open("GET", path, params=params, headers=headers) as response:
+            if response.status != 206 or not part:
+                part, have = _new_part(target, part, response.headers.get("ETag", "")), 0
+            digest = await _receive(response, part, have, progress)
+            _check(digest, response.headers.get("Repr-Digest", ""), part)
+    except ServerRefused as error:
+        if error.status != 416 or not part:
+            raise
+        part.unlink()
+        return await _download_once(connection, path, params, target, progress)
+    part.replace(target)
+
+
+async def _receive(response: aiohttp.ClientResponse, part: Path, have: int, progress: Progress | None) -> Any:
+    """Write what arrives behind what is there; the digest of it all."""
+    total = None if response.content_length is None else have + response.content_length
+    with part.open("r+b" if have else "w+b") as file:
+        digest = await asyncio.to_thread(_digest_of, file)
+        async for chunk in response.content.iter_chunked(CHUNK):
+            await asyncio.to_thread(_write, file, digest, chunk)
+            have += len(chunk)
+            if progress:
+                progress(have, total)
+    return digest
+
+
+def _digest_of(file: IO[bytes]) -> Any:
+    digest = hashlib.sha256()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest
+
+
+def _write(file: IO[bytes], digest: Any, chunk: bytes) -> None:
+    file.write(chunk)
+    digest.update(chunk)
+
+
+def _check(digest: Any, header: str, part: Path) -> None:
+    told = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", header)
+    if told and base64.b64decode(told[1]) != digest.digest():
+        part.unlink()
+        raise DownloadDamaged
+
+
+def _find_part(target: Path) -> Path | None:
+    """What an earlier try left, with the version that it belongs to in its name."""
+    return next(iter(sorted(target.parent.glob(f"{glob.escape(target.name)}.*.part"))), None)
+
+
+def _new_part(target: Path, old: Path | None, tag: str) -> Path:
+    if old:
+        old.unlink()
+    strong = re.fullmatch(r'"([^"]+)"', tag)
+    return target.with_name(f"{target.name}.{quote(strong[1], safe='')}.part" if strong else f"{target.name}.part")
+
+
+def _tag_of(part: Path, target: Path) -> str:
+    return f'"{unquote(part.name[len(target.name) + 1 : -len(".part")])}"'
+
+
+def _size_of(part: Path | None) -> int:
+    return part.stat().st_size if part else 0

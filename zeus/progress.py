@@ -1,0 +1,82 @@
+"""How far the running jobs are: kept in memory, shared out once a second, brought to the disk every ten."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from zeus.feed import Feed
+from zeus.model import Progress
+from zeus.store import Store
+
+BEAT = 1.0
+"""Seconds between two revisions that progress takes, all jobs together."""
+KEEP = 10.0
+"""Seconds between two writes of progress to the disk."""
+MIN_FRACTION = 0.02
+"""Below this share an estimate of the time left would be a guess."""
+
+
+class ProgressBook:
+    """The newest progress of each running job."""
+
+    def __init__(self, store: Store, feed: Feed) -> None:
+        self._store = store
+        self._feed = feed
+        self._known: dict[str, Progress] = {}
+        self._fresh: set[str] = set()
+        self._unkept: set[str] = set()
+        self._changed = asyncio.Event()
+
+    def get(self, job_id: str) -> Progress | None:
+        """What is known of a running job, or None."""
+        return self._known.get(job_id)
+
+    def begin(self, job_id: str) -> None:
+        """A new attempt starts from nothing."""
+        self._known[job_id] = Progress()
+
+    def report(self, job_id: str, fraction: float, note: str, frames: int | None, started: float) -> None:
+        """Take an engine's report in; `started` is when the attempt began, by time.monotonic()."""
+        last = self._known.get(job_id)
+        if last is None:
+            return
+        fraction = min(max(fraction, 0.0), 1.0)
+        percent = max(last.percent, min(int(fraction * 100), 99))
+        elapsed = time.monotonic() - started
+        eta = round(elapsed * (1 - fraction) / fraction) if fraction > MIN_FRACTION else None
+        done = last.completed_frames if frames is None else max(last.completed_frames, frames)
+        self._known[job_id] = Progress(percent, done, eta, note, last.revision)
+        self._fresh.add(job_id)
+        self._changed.set()
+
+    def end(self, job_id: str) -> None:
+        """The attempt is over: from here on the store knows."""
+        self._known.pop(job_id, None)
+        self._fresh.discard(job_id)
+        self._unkept.discard(job_id)
+
+    async def run(self) -> None:
+        """The beat, for as long as the node lives. Sleeps while nothing is reported."""
+        kept = time.monotonic()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            fresh, self._fresh = self._fresh, set()
+            if fresh:
+                await self._share(fresh)
+            if time.monotonic() > kept + KEEP:
+                kept = time.monotonic()
+                await self._keep()
+            await asyncio.sleep(BEAT)
+
+    async def _share(self, fresh: set[str]) -> None:
+        revision = await self._store.take_revision()
+        for job_id in fresh & self._known.keys():
+            last = self._known[job_id]
+            self._known[job_id] = Progress(last.percent, last.completed_frames, last.eta, last.note, revision)
+        self._unkept |= fresh & self._known.keys()
+
+    async def _keep(self) -> None:
+        unkept, self._unkept = self._unkept, set()
+        await self._store.keep_progress([(job_id, self._known[job_id]) for job_id in unkept & self._known.keys()])

@@ -1,0 +1,45 @@
+"""What a start does with the attempts that the last run of the node left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from zeus.files import Files, attempt_is_held, outputs_in
+from zeus.model import Task
+from zeus.store import Store
+
+PATIENCE = 15.0
+"""Seconds that a start waits for the guardian of the last run to end what it left: it needs two and a little."""
+
+log = logging.getLogger(__name__)
+
+
+async def recover(store: Store, files: Files) -> None:
+    """Settle every task on record as running; nothing of this run does anything yet."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    for task in await store.running():
+        await _settle(store, files, task, deadline)
+
+
+async def _settle(store: Store, files: Files, task: Task, deadline: float) -> None:
+    lock = files.attempt(task.job_id, task.attempt) / "LOCK"
+    while await asyncio.to_thread(attempt_is_held, lock):
+        if asyncio.get_running_loop().time() > deadline:
+            message = "A process of this job's last attempt is still alive and cannot be ended."
+            await store.fail(task, task.attempt, "stray_process", message)
+            return
+        await asyncio.sleep(0.05)
+    if await asyncio.to_thread(files.out(task.job_id).is_dir):
+        # The rename is the moment of publication: it was whole then, and only the record of it is missing.
+        outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
+        await store.finish(task, task.attempt, outputs)
+    elif task.cancelling:
+        await store.cancelled(task, task.attempt)
+    elif task.failures + 1 >= (job := await store.job(task.job_id)).max_attempts:
+        message = f"The node ended in the middle of attempt {task.attempt}, the last of {job.max_attempts} allowed."
+        await store.fail(task, task.attempt, "interrupted", message)
+    else:
+        await store.requeue(task, task.attempt, counts=True)
+    log.info("job %s: attempt %s was cut off by the end of the last run", task.job_id, task.attempt)
+    await files.discard(files.attempt(task.job_id, task.attempt) / "work")

@@ -1,0 +1,1 @@
+"""Which task runs next (decide, pure) and seeing that it does (runner)."""

@@ -1,0 +1,227 @@
+"""Look, decide, run, record: the loop that keeps the slots busy, and what becomes of each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from zeus.child import uncancelled
+from zeus.dispatch import Dispatcher
+from zeus.errors import NoSpace, TaskFailed, ZeusError
+from zeus.failpoint import failpoint
+from zeus.feed import Feed
+from zeus.files import Files
+from zeus.model import Assignment, Job, Output, Place, Snapshot, Task
+from zeus.progress import ProgressBook
+from zeus.schedule.decide import decide
+from zeus.store import Store
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+LONGEST_DELAY = 300.0
+"""Seconds that a failed task waits at most before its next attempt."""
+FULL_DISK_DELAY = 2.0
+"""Seconds between two tries to record something while the disk is full."""
+
+
+class Phase(Enum):
+    """How far an attempt is: up to WORKING a cancel ends it, from PUBLISHING on it finishes."""
+
+    STARTING = 1
+    WORKING = 2
+    PUBLISHING = 3
+
+
+class Running:
+    """An attempt that this node has in hand."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.task = assignment.task
+        self.place = assignment.place
+        self.phase = Phase.STARTING
+        self.shutdown = False
+        self.work: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """End the attempt unless its result is already being published."""
+        if self.work is not None and self.phase is Phase.WORKING:
+            self.work.cancel()
+
+
+class Runner:
+    """Starts what may start, whenever something changed."""
+
+    def __init__(
+        self,
+        store: Store,
+        feed: Feed,
+        files: Files,
+        progress: ProgressBook,
+        dispatcher: Dispatcher,
+        retry_delay: float,
+    ) -> None:
+        self._store = store
+        self._feed = feed
+        self._files = files
+        self._progress = progress
+        self._dispatcher = dispatcher
+        self._retry_delay = retry_delay
+        self._running: dict[int, Running] = {}
+        self._freed = asyncio.Event()
+
+    async def run(self) -> None:
+        """The loop, for as long as the node lives."""
+        while True:
+            seen = self._feed.newest
+            self._freed.clear()
+            for assignment in decide(await self._look()):
+                self._start(assignment)
+            await self._wait(seen)
+
+    async def stop(self, task_ids: Sequence[int]) -> None:
+        """End the attempts at these tasks, if this node has them; return when nothing of them is left."""
+        for task_id in task_ids:
+            if (running := self._running.get(task_id)) is not None and running.work is not None:
+                running.stop()
+                await asyncio.wait([running.work])
+
+    async def close(self) -> None:
+        """Hand all running tasks back. The loop must have ended before."""
+        for running in self._running.values():
+            running.shutdown = True
+            running.stop()
+        works = [running.work for running in self._running.values() if running.work is not None]
+        if works:
+            await asyncio.wait(works)
+
+    def free_places(self) -> list[Place]:
+        """The places with what is free there now."""
+        busy = Counter(running.place.node for running in self._running.values())
+        used = Counter((running.place.node, running.task.renderer) for running in self._running.values())
+        return [
+            Place(
+                place.node,
+                place.free - busy[place.node],
+                {engine: count - used[place.node, engine] for engine, count in place.engines.items()},
+            )
+            for place in self._dispatcher.places()
+        ]
+
+    async def _look(self) -> Snapshot:
+        places = self.free_places()
+        most = max((place.free for place in places), default=0)
+        engines = {engine for place in places for engine, free in place.engines.items() if place.free > 0 and free > 0}
+        now, taken = time.time(), list(self._running)
+        lines = [await self._store.queued(engine, now, most, taken) for engine in sorted(engines)]
+        return Snapshot(tuple(task for line in lines for task in line), tuple(places))
+
+    async def _wait(self, seen: int) -> None:
+        """Wait for a change, a freed slot, or the moment when a task that failed may start again."""
+        now = time.time()
+        start = await self._store.next_start(now)
+        waits = [
+            asyncio.ensure_future(self._feed.wait(seen)),
+            asyncio.ensure_future(self._freed.wait()),
+        ]
+        await asyncio.wait(
+            waits, timeout=None if start is None else max(start - now, 0.01), return_when=asyncio.FIRST_COMPLETED
+        )
+        for wait in waits:
+            wait.cancel()
+
+    def _start(self, assignment: Assignment) -> None:
+        running = Running(assignment)
+        self._running[assignment.task.id] = running
+        running.work = asyncio.create_task(self._attempt(running))
+        running.work.add_done_callback(lambda work: self._ended(running, work))
+
+    def _ended(self, running: Running, work: asyncio.Task[None]) -> None:
+        del self._running[running.task.id]
+        self._freed.set()
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.error("task %s of job %s was lost", running.task.id, running.task.job_id, exc_info=error)
+
+    async def _attempt(self, running: Running) -> None:
+        """One attempt from its first record to its last."""
+        task = running.task
+        attempt = await self._recorded(running, lambda: self._store.begin(task, running.place.node))
+        if attempt is None:
+            return
+        self._progress.begin(task.job_id)
+        try:
+            await self._work(running, attempt)
+        finally:
+            self._progress.end(task.job_id)
+
+    async def _work(self, running: Running, attempt: int) -> None:
+        task = running.task
+        try:
+            running.phase = Phase.WORKING
+            if running.shutdown or (await self._store.task(task.id)).cancelling:
+                return await self._give_up(running, attempt)
+            folder, outputs = await self._produce(task, await self._store.job(task.job_id), attempt)
+            running.phase = Phase.PUBLISHING
+            await self._files.publish(folder, task.job_id)
+            await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
+            failpoint("end")
+        except asyncio.CancelledError:
+            await uncancelled(self._give_up(running, attempt))
+        except Exception as error:
+            running.phase = Phase.PUBLISHING
+            await self._failed(running, attempt, _known(error, task))
+        finally:
+            await self._files.discard(self._files.attempt(task.job_id, attempt) / "work")
+
+    async def _produce(self, task: Task, job: Job, attempt: int) -> tuple[Path, list[Output]]:
+        started = time.monotonic()
+
+        def report(fraction: float, note: str, frame: int | None) -> None:
+            self._progress.report(task.job_id, fraction, note, frame, started)
+
+        folder = await self._dispatcher.run(task, job, attempt, report)
+        return folder, await self._files.stage(folder)
+
+    async def _give_up(self, running: Running, attempt: int) -> None:
+        task = running.task
+        if running.shutdown:
+            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
+        else:
+            await self._recorded(running, lambda: self._store.cancelled(task, attempt))
+
+    async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
+        task = running.task
+        failures = (await self._store.task(task.id)).failures + 1
+        job = await self._store.job(task.job_id)
+        if isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
+            start = time.time() + min(self._retry_delay * 2 ** (failures - 1), LONGEST_DELAY)
+            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=True, not_before=start))
+        else:
+            await self._recorded(running, lambda: self._store.fail(task, attempt, error.code, error.message))
+
+    async def _recorded(self, running: Running, write: Callable[[], Awaitable[T]]) -> T:
+        """Write, again and again while the disk is full: what happened must not be lost for that.
+
+        A shutdown does not wait for it; the next start finds the attempt as a crash would have left it.
+        """
+        while True:
+            try:
+                return await write()
+            except NoSpace:
+                if running.shutdown:
+                    raise
+                await asyncio.sleep(FULL_DISK_DELAY)
+
+
+def _known(error: Exception, task: Task) -> ZeusError:
+    if isinstance(error, ZeusError):
+        return error
+    log.error("job %s failed unexpectedly", task.job_id, exc_info=error)
+    return TaskFailed(f"Unexpected: {type(error).__name__}; the node's own log says more.", code="internal_error")

@@ -1,0 +1,137 @@
+"""Making, joining and unmaking the parts of a node. Knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeus.child import Children
+from zeus.config import Config
+from zeus.dispatch.local import LocalDispatcher, LocalTools
+from zeus.engine import Engine
+from zeus.errors import ConfigError, StoreFailed, ZeusError
+from zeus.feed import Feed
+from zeus.files import Files, remove
+from zeus.inference import InferenceExecutor
+from zeus.jobs import Jobs
+from zeus.machine import raise_descriptor_limit
+from zeus.media import Media
+from zeus.progress import ProgressBook
+from zeus.recovery import recover
+from zeus.registry import Registry, own_folders
+from zeus.schedule.runner import Runner
+from zeus.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Zeus(msgspec.Struct, frozen=True):
+    """The parts of a running node that the HTTP edge and the command line use."""
+
+    config: Config
+    start: str
+    """Names this run of the node; list tokens of another run are stale."""
+    feed: Feed
+    files: Files
+    jobs: Jobs
+    registry: Registry
+    media: Media
+    failed: asyncio.Future[ZeusError]
+    """Done when the node cannot go on, with the reason."""
+
+
+@contextlib.asynccontextmanager
+async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
+    """A node, from taking its storage folder to handing its tasks back.
+
+    Raises ConfigError, StorageInUse or StoreFailed.
+    """
+    raise_descriptor_limit()
+    loop = asyncio.get_running_loop()
+    failed: asyncio.Future[ZeusError] = loop.create_future()
+
+    def fail(error: ZeusError) -> None:
+        if not failed.done():
+            failed.set_result(error)
+
+    async with contextlib.AsyncExitStack() as stack:
+        folders = own_folders(_paths(config.plugins.folders))
+        registry = await asyncio.to_thread(Registry.load, folders, config.engines)
+        feed = Feed()
+        files = Files(config.storage_path)
+        await _open_files(files)
+        stack.callback(files.close)
+        store = await Store.open(files.database, feed.announce, fail)
+        stack.push_async_callback(store.close)
+        children = Children(store.uuid)
+        stack.push_async_callback(children.close)
+        media = Media(children)
+        stack.push_async_callback(media.close)
+        inference = InferenceExecutor(children, folders)
+        starting: list[asyncio.Task[None]] = []
+        # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
+        stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
+        tools = LocalTools(children, media, inference, files.cache)
+        await recover(store, files)
+        progress = ProgressBook(store, feed)
+        dispatcher = LocalDispatcher(
+            config.node.name, config.jobs.slots, _slots(config, registry),
+            registry, files, children, tools, config.files.log_bytes,
+        )  # fmt: skip
+        runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
+        jobs = Jobs(
+            store, files, registry, runner, progress,
+            max_attempts=config.jobs.max_attempts,
+            local_roots=_paths(config.files.local_roots),
+        )  # fmt: skip
+        strays = await asyncio.to_thread(files.strays, await store.job_ids())
+        stack.push_async_callback(runner.close)
+        work = [_essential(runner.run(), fail), _essential(progress.run(), fail), asyncio.to_thread(remove, *strays)]
+        stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
+        starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
+        stack.callback(feed.close)
+        yield Zeus(config, uuid.uuid4().hex[:12], feed, files, jobs, registry, media, failed)
+
+
+async def _open_files(files: Files) -> None:
+    try:
+        await asyncio.to_thread(files.open)
+    except OSError as error:
+        raise ConfigError(f"node.storage: {files.root} cannot be used: {error.strerror}.") from error
+
+
+async def _essential(work: Awaitable[None], fail: Callable[[ZeusError], None]) -> None:
+    """A loop without which the node is none: when it dies, the node ends with its error."""
+    try:
+        await work
+    except Exception as error:
+        log.critical("an essential part of the node failed", exc_info=error)
+        fail(error if isinstance(error, ZeusError) else StoreFailed(f"An essential part failed: {error!r}."))
+
+
+async def _start_engine(engine: Engine[Any], tools: LocalTools) -> None:
+    try:
+        await engine.start(tools)
+    except Exception as error:
+        log.error("engine %s failed to start", engine.name, exc_info=error)
+
+
+def _paths(folders: Iterable[str]) -> list[Path]:
+    return [Path(folder).expanduser().absolute() for folder in folders]
+
+
+async def _end_all(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _slots(config: Config, registry: Registry) -> dict[str, int]:
+    return {name: int(config.engines.get(name, {}).get("slots", 1)) for name in registry.engines}

@@ -1,0 +1,94 @@
+"""The database's schema: numbered steps, each applied once and counted in `PRAGMA user_version`."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+from zeus.errors import StoreFailed
+
+STEPS = (
+    """
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE jobs (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        renderer TEXT NOT NULL,
+        renderer_version TEXT NOT NULL,
+        args BLOB NOT NULL,
+        created REAL NOT NULL,
+        priority INTEGER NOT NULL,
+        max_attempts INTEGER NOT NULL,
+        start_frame INTEGER,
+        end_frame INTEGER,
+        enable_split_jobs INTEGER NOT NULL,
+        input TEXT,
+        local_path TEXT,
+        notes TEXT NOT NULL,
+        status TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        percent INTEGER NOT NULL DEFAULT 0,
+        completed_frames INTEGER NOT NULL DEFAULT 0,
+        node TEXT,
+        started REAL,
+        ended REAL,
+        error_code TEXT,
+        error_message TEXT,
+        file_count INTEGER NOT NULL DEFAULT 0,
+        revision INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX jobs_by_status ON jobs (status);
+
+    CREATE TABLE tasks (
+        id INTEGER PRIMARY KEY,
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        renderer TEXT NOT NULL,
+        priority INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        start_frame INTEGER,
+        end_frame INTEGER,
+        not_before REAL NOT NULL DEFAULT 0,
+        cancelling INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX tasks_of_job ON tasks (job_id);
+    CREATE INDEX tasks_in_line ON tasks (renderer, priority DESC, id) WHERE status = 'queued';
+    CREATE INDEX tasks_running ON tasks (id) WHERE status = 'running';
+
+    CREATE TABLE outputs (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        name TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        PRIMARY KEY (job_id, name)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database for writing, in autocommit mode, durable at each commit."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Apply the steps that this database does not have yet. Raises StoreFailed when it is newer than this program."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(STEPS):
+        raise StoreFailed(f"The database has schema {version}, but this Zeus knows only {len(STEPS)}: upgrade Zeus.")
+    for number, step in enumerate(STEPS[version:], version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {number}; COMMIT;")
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('uuid', ?), ('revision', '0')", (str(uuid.uuid4()),))

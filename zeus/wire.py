@@ -1,0 +1,127 @@
+"""The JSON shapes that a node and its clients exchange, as docs/api.md names them.
+
+A client ignores fields that it does not know. Times are RFC 3339 UTC strings, sizes bytes, percentages 0 to 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every refusal."""
+
+    error: str
+    message: str
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """Why a job failed or was cancelled."""
+
+    code: str
+    message: str
+
+
+class ChildView(msgspec.Struct, frozen=True):
+    """A piece of a split job: where it runs and which frames it makes."""
+
+    id: str
+    node: str | None
+    start_frame: int | None
+    end_frame: int | None
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """One job."""
+
+    id: str
+    job_id: str
+    name: str
+    renderer: str
+    renderer_version: str
+    status: str
+    percent_complete: int
+    handled_by: str
+    node: str | None
+    start_frame: int | None
+    end_frame: int | None
+    total_frames: int | None
+    completed_frames: int
+    args: Mapping[str, Any]
+    enable_split_jobs: bool
+    parent: str | None
+    children: Sequence[ChildView]
+    priority: int
+    depends_on: Sequence[str]
+    attempt: int
+    date_created: str
+    start_time: str | None
+    end_time: str | None
+    eta_seconds: float | None
+    error: ErrorView | None
+    file_count: int
+    revision: int
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """Jobs, and the token that a long poll waits with for a change after them."""
+
+    jobs: Sequence[JobView]
+    token: str
+
+
+class JobAccepted(msgspec.Struct, frozen=True):
+    """The answer to a request for a video."""
+
+    job_id: str
+    status: str
+    percent_complete: int
+    handled_by: str
+
+
+class ModelStatus(msgspec.Struct, frozen=True):
+    """Whether the generation model can be used. Neither ready nor building: a fault or a shutdown."""
+
+    ready: bool
+    building: bool
+    message: str
+
+
+class GpuView(msgspec.Struct, frozen=True, kw_only=True):
+    """One graphics card, as far as its driver tells."""
+
+    name: str
+    memory_total: int | None = None
+    memory_available: int | None = None
+    percent: float | None = None
+
+
+class DiskView(msgspec.Struct, frozen=True):
+    """The disk that holds the storage folder."""
+
+    total: int
+    free: int
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node: its machine, its load and its versions. `job_counts` is keyed by status."""
+
+    timestamp: str
+    system_os: str
+    system_os_version: str
+    cpu_brand: str
+    cpu_count: int
+    cpu_percent: float
+    memory_total: int
+    memory_available: int
+    memory_percent: float
+    gpus: Sequence[GpuView]
+    disk: DiskView
+    job_counts: Mapping[str, int]
+    hostname: str
+    port: int
+    app_version: str
+    api_version: str
