@@ -164,7 +164,9 @@ def spawn_node(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
     """Makes nodes in processes of their own, ended with the test."""
     made: list[NodeProcess] = []
 
-    def make(folder: Path = tmp_path, **sections: Mapping[str, Any]) -> NodeProcess:
+    def make(name: str = "spawned", **sections: Mapping[str, Any]) -> NodeProcess:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
         made.append(NodeProcess(folder, sections))
         return made[-1]
 

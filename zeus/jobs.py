@@ -148,6 +148,8 @@ class Jobs:
     def _checked(self, request: JobRequest, upload: Upload | None) -> NewJob:
         if upload is not None and request.local_path is not None:
             raise BadInput("local_path: a file was uploaded too; send one of them.", code="two_inputs")
+        if request.local_path is not None and "\0" in request.local_path:
+            raise BadInput("local_path: this is no path.", code="invalid_field")
         source = upload.filename if upload is not None else request.local_path
         engine = self._engine(request, source)
         if engine.needs_input and source is None:
@@ -190,8 +192,6 @@ class Jobs:
             raise BadInput(
                 "local_path: this node has no files.local_roots; upload the file.", code="local_path_not_allowed"
             )
-        if "\0" in raw:
-            raise BadInput("local_path: this is no path.", code="invalid_field")
         path = Path(raw)
         real = path.parent.resolve() / path.name if _is_pattern(path.name) else path.resolve()
         if not path.is_absolute() or not any(real.is_relative_to(root) for root in roots):
@@ -209,7 +209,8 @@ def _convert(engine: Engine[Any], args: Mapping[str, Any]) -> Any:
     try:
         return msgspec.convert(args, engine.Args)
     except msgspec.ValidationError as error:
-        raise BadInput(f"args: {str(error).replace(' - at `$.', ' - in `')}.", code="invalid_args") from error
+        text, _, path = str(error).partition(" - at `$")
+        raise BadInput(f"args{path.rstrip('`')}: {text}.", code="invalid_args") from error
 
 
 def _span(request: JobRequest) -> Span | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PROMPT = "a red fox running through snow at dusk"
 WIDTH = 256
-TRANSCODE: dict[str, Any] = {"container": "webm", "video_codec": "vp9", "width": WIDTH}
+TRANSCODE: dict[str, Any] = {"container": "webm", "video_codec": "vp9", "width": WIDTH, "speed": "fastest"}
 
 
 def command(

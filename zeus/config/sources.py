@@ -125,8 +125,8 @@ def _expected(kind: Any) -> str:
     if not isinstance(info, IntType | FloatType):
         return EXPECTED_NAME if info.pattern else "a text" if not info.min_length else "a text that is not empty"
     noun = "a whole number" if isinstance(info, IntType) else "a number"
-    lower = f"above {info.gt}" if info.gt is not None else f"from {info.ge}"
-    return f"{noun} {lower}" + (f" to {info.le}" if info.le is not None else "")
+    lower, to = (f"above {info.gt}", ", at most") if info.gt is not None else (f"from {info.ge}", " to")
+    return f"{noun} {lower}" + (f"{to} {info.le}" if info.le is not None else "")
 
 
 def _absolute(value: Any, base: Path) -> Any:
@@ -139,18 +139,26 @@ def _read_file(draft: _Draft, named: Path | None) -> None:
     file = (named or default_file()).absolute()
     if named is None and not file.exists():
         return
+    text = _text_of(file)
     try:
-        text = file.read_text("utf-8")
         document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+)", str(error))
+        line = place[1] if place else max(1, len(text.splitlines()))
+        raise ConfigError(f"{file}, line {line}: is not TOML: {error}") from error
+    for key, value in _leaves(document):
+        number = _line_of(text, key)
+        where = f"{file}, line {number}" if number else str(file)
+        draft.put(key, value, origin=file.name, where=where, base=file.parent)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(f"{file}{f', line {line[1]}' if line else ''}: is not TOML: {error}") from error
-    for path, value in _leaves(document):
-        line_number = _line_of(text, path)
-        where = f"{file}, line {line_number}" if line_number else str(file)
-        draft.put(path, value, origin=file.name, where=where, base=file.parent)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from error
 
 
 def _leaves(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:

@@ -202,8 +202,11 @@ class LocalDispatcher:
                 raise _wrap(error) from error
             yield attempt
         finally:
-            await self._children.sweep(attempt.label)
-            await uncancelled(asyncio.to_thread(attempt.close))
+            await uncancelled(self._leave(attempt))
+
+    async def _leave(self, attempt: Attempt) -> None:
+        await self._children.sweep(attempt.label)
+        await asyncio.to_thread(attempt.close)
 
 
 def _wrap(error: Exception) -> ZeusError:

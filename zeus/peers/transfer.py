@@ -82,19 +82,25 @@ async def _download_once(
 ) -> None:
     part = _find_part(target)
     have = _size_of(part)
-    headers = {"Range": f"bytes={have}-", "If-Range": _tag_of(part, target)} if part and have else {}
+    tag = _tag_of(part, target) if part and have else ""
+    headers = {"Range": f"bytes={have}-", "If-Range": tag} if tag else {}
     try:
         async with connection.open("GET", path, params=params, headers=headers) as response:
-            if response.status != 206 or not part:
-                part, have = _new_part(target, part, response.headers.get("ETag", "")), 0
-            digest = await _receive(response, part, have, progress)
-            _check(digest, response.headers.get("Repr-Digest", ""), part)
+            # Not every server heeds If-Range: the rest of another version must not go behind what is here.
+            fits = response.status == 206 and response.headers.get("ETag") == tag
+            if fits or response.status != 206:
+                part, have = (part, have) if fits and part else (_new_part(target, part, response), 0)
+                digest = await _receive(response, part, have, progress)
+                _check(digest, response.headers.get("Repr-Digest", ""), part)
+                part.replace(target)
+                return
     except ServerRefused as error:
         if error.status != 416 or not part:
             raise
+    # Nothing of what is here can be used.
+    if part:
         part.unlink()
-        return await _download_once(connection, path, params, target, progress)
-    part.replace(target)
+    await _download_once(connection, path, params, target, progress)
 
 
 async def _receive(response: aiohttp.ClientResponse, part: Path, have: int, progress: Progress | None) -> Any:
@@ -134,10 +140,10 @@ def _find_part(target: Path) -> Path | None:
     return next(iter(sorted(target.parent.glob(f"{glob.escape(target.name)}.*.part"))), None)
 
 
-def _new_part(target: Path, old: Path | None, tag: str) -> Path:
+def _new_part(target: Path, old: Path | None, response: aiohttp.ClientResponse) -> Path:
     if old:
         old.unlink()
-    strong = re.fullmatch(r'"([^"]+)"', tag)
+    strong = re.fullmatch(r'"([^"]+)"', response.headers.get("ETag", ""))
     return target.with_name(f"{target.name}.{quote(strong[1], safe='')}.part" if strong else f"{target.name}.part")
 
 
