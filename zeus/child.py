@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import uuid
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,8 @@ class Children:
     """All child processes of one node, and the guardian that outlives the node to end them."""
 
     def __init__(self, storage_uuid: str) -> None:
-        self._uuid = storage_uuid
+        # A run of the node has a mark of its own: the guardian of the last run may still be at work.
+        self._mark = f"{storage_uuid}:{uuid.uuid4().hex[:12]}:"
         self._groups: set[int] = set()
         self._guardian: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
@@ -66,7 +68,7 @@ class Children:
     ) -> asyncio.subprocess.Process:
         """Start a child marked with `label`. Raises ToolFailed when it cannot be started."""
         await self._guard()
-        environment = {**os.environ, **(env or {}), marks.VARIABLE: f"{self._uuid}:{label}"}
+        environment = {**os.environ, **(env or {}), marks.VARIABLE: f"{self._mark}{label}:"}
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv, stdin=stdin, stdout=stdout, stderr=stderr, cwd=cwd, env=environment,
@@ -86,7 +88,7 @@ class Children:
 
     async def sweep(self, label: str) -> None:
         """Kill whatever still carries a label, in whatever session it may be."""
-        await uncancelled(self._sweep(f"{self._uuid}:{label}"))
+        await uncancelled(self._sweep(f"{self._mark}{label}:"))
 
     async def close(self) -> None:
         """Let the guardian go, which ends what may be left."""
@@ -100,7 +102,7 @@ class Children:
                 return
             environment = {name: value for name, value in os.environ.items() if name != marks.VARIABLE}
             self._guardian = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "zeus.guardian", self._uuid,
+                sys.executable, "-m", "zeus.guardian", self._mark,
                 stdin=asyncio.subprocess.PIPE, start_new_session=True, env=environment,
             )  # fmt: skip
             for group in self._groups:

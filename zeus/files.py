@@ -11,10 +11,10 @@ trash/                     what is being deleted
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -28,6 +28,7 @@ from zeus.errors import NoSpace, OutputInvalid, StorageInUse
 from zeus.failpoint import failpoint
 from zeus.model import Output
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 BLOCK = 1 << 20
 
@@ -191,9 +192,13 @@ def _visible(folder: Path) -> list[Path]:
 def _discard(trash: Path, paths: Iterable[Path]) -> None:
     for path in paths:
         gone = trash / f"{path.name}-{time.time_ns()}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             path.rename(gone)
             remove(gone)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("%s cannot be removed: %s", path, error)
 
 
 def remove(*paths: Path) -> None:

@@ -2,7 +2,7 @@
 
 It reads `+GROUP` and `-GROUP` lines from the node over a pipe. When the pipe ends, which it does however the node dies,
 it sends SIGTERM to those process groups and to every process that carries the node's mark, after two seconds SIGKILL,
-and goes only when none is left. Run as `python -m zeus.guardian STORAGE_UUID`.
+and goes only when none is left. Run as `python -m zeus.guardian MARK`.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ def _wait_until_gone(groups: set[int], prefix: str, deadline: float) -> None:
 def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    prefix = sys.argv[1] + ":"
-    return 0 if end_all(follow(sys.stdin), prefix) else 1
+    return 0 if end_all(follow(sys.stdin), sys.argv[1]) else 1
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import signal
 import psutil
 
 VARIABLE = "ZEUS_RUN"
-"""Environment variable that holds `<storage uuid>:<attempt>`."""
+"""Environment variable that holds `<storage uuid>:<run of the node>:<attempt>:`."""
 
 
 def marked(prefix: str) -> list[psutil.Process]:

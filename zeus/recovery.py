@@ -30,6 +30,7 @@ async def _settle(store: Store, files: Files, task: Task, deadline: float) -> No
             await store.fail(task, task.attempt, "stray_process", message)
             return
         await asyncio.sleep(0.05)
+    await files.discard(files.attempt(task.job_id, task.attempt) / "work")
     if await asyncio.to_thread(files.out(task.job_id).is_dir):
         # The rename is the moment of publication: it was whole then, and only the record of it is missing.
         outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
@@ -42,4 +43,3 @@ async def _settle(store: Store, files: Files, task: Task, deadline: float) -> No
     else:
         await store.requeue(task, task.attempt, counts=True)
     log.info("job %s: attempt %s was cut off by the end of the last run", task.job_id, task.attempt)
-    await files.discard(files.attempt(task.job_id, task.attempt) / "work")

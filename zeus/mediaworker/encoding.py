@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
@@ -88,7 +89,8 @@ def _stream(container: OutputContainer, width: int, height: int, rate: Fraction)
 
 
 def _picture(data: bytearray, width: int, height: int, index: int, rate: Fraction) -> VideoFrame:
-    frame = VideoFrame.from_bytes(bytes(data), width, height, format="rgb24")
+    pixels = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    frame = VideoFrame.from_ndarray(pixels, format="rgb24")
     frame = frame.reformat(
         format="yuv420p",
         src_color_range=ColorRange.JPEG,

@@ -179,7 +179,7 @@ def _check(name: str, info: MediaInfo, stated: float | None, duration: float | N
     if duration is not None and _differ(main.duration or 0.0, duration):
         seconds = f"{main.duration or 0.0:.1f} s of {main.kind} where {duration:.1f} s were expected"
         raise OutputInvalid(f"{name} decodes to {seconds}.")
-    if stated is not None and (info.duration or 0.0) < stated and _differ(info.duration or 0.0, stated):
+    if stated is not None and stated - (info.duration or 0.0) > max(0.3, 0.005 * stated):
         raise OutputInvalid(f"{name} decodes to {info.duration or 0.0:.1f} s where its header says {stated:.1f} s.")
 
 

@@ -170,6 +170,7 @@ class Runner:
             folder, outputs = await self._produce(task, await self._store.job(task.job_id), attempt)
             running.phase = Phase.PUBLISHING
             await self._files.publish(folder, task.job_id)
+            await self._clean(task, attempt)
             await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
             failpoint("end")
         except asyncio.CancelledError:
@@ -177,8 +178,6 @@ class Runner:
         except Exception as error:
             running.phase = Phase.PUBLISHING
             await self._failed(running, attempt, _known(error, task))
-        finally:
-            await self._files.discard(self._files.attempt(task.job_id, attempt) / "work")
 
     async def _produce(self, task: Task, job: Job, attempt: int) -> tuple[Path, list[Output]]:
         started = time.monotonic()
@@ -189,8 +188,13 @@ class Runner:
         folder = await self._dispatcher.run(task, job, attempt, report)
         return folder, await self._files.stage(folder)
 
+    async def _clean(self, task: Task, attempt: int) -> None:
+        """Remove the working files: before the end is recorded, so that a crash between the two leaves none."""
+        await self._files.discard(self._files.attempt(task.job_id, attempt) / "work")
+
     async def _give_up(self, running: Running, attempt: int) -> None:
         task = running.task
+        await self._clean(task, attempt)
         if running.shutdown:
             await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
         else:
@@ -198,6 +202,7 @@ class Runner:
 
     async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
         task = running.task
+        await self._clean(task, attempt)
         failures = (await self._store.task(task.id)).failures + 1
         job = await self._store.job(task.job_id)
         if isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
