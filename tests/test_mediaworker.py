@@ -37,7 +37,7 @@ class Canary(http.server.BaseHTTPRequestHandler):
 def canary() -> Iterator[tuple[str, list[str]]]:
     Canary.hits = []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Canary) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}", Canary.hits
         server.shutdown()
@@ -125,7 +125,8 @@ def test_files_that_are_no_media_are_refused_in_one_sentence(tmp_path: Path) -> 
 def test_probe_says_what_is_in_a_movie(tmp_path: Path) -> None:
     found = probe(Quiet(), str(movie(tmp_path / "a:b %d.mp4")))
     video, tone = found["streams"]
-    assert (video["codec"], video["width"], video["height"], video["fps"], video["frames"]) == ("h264", 64, 36, 10.0, 10)
+    assert (video["codec"], video["width"], video["height"]) == ("h264", 64, 36)
+    assert (video["fps"], video["frames"]) == (10.0, 10)
     assert (tone["codec"], tone["sample_rate"], tone["channels"]) == ("aac", 48000, 2)
     assert found["duration"] == pytest.approx(1.0, abs=0.1) and video["pixel_format"] == "yuv420p"
 
@@ -155,7 +156,9 @@ def test_verify_counts_what_decodes(tmp_path: Path, name: str) -> None:
         verify(Quiet(), str(path), duration=5.0)
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.flac", "flac"), ("a.mp3", "mp3"), ("a.ogg", "libopus")])
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wav", "pcm_s16le"), ("a.flac", "flac"), ("a.mp3", "mp3"), ("a.ogg", "libopus")]
+)
 def test_verify_measures_sound(tmp_path: Path, name: str, codec: str) -> None:
     path = sound(tmp_path / name, seconds=2.0, codec=codec)
     assert verify(Quiet(), str(path), duration=2.0)["duration"] == pytest.approx(2.0, abs=0.1)
@@ -163,13 +166,12 @@ def test_verify_measures_sound(tmp_path: Path, name: str, codec: str) -> None:
         verify(Quiet(), str(path), frames=10)
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-@pytest.mark.parametrize("kept", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize(("name", "kept"), [("a.mp4", 0.4), ("a.mp4", 0.95), ("a.mkv", 0.4), ("a.mkv", 0.7)])
 def test_a_file_that_is_cut_off_is_found_out_by_its_header(tmp_path: Path, name: str, kept: float) -> None:
     path = movie(tmp_path / name, frames=50, options={"movflags": "+faststart"} if name == "a.mp4" else {})
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    with pytest.raises(OutputInvalid, match="cut off|decodes to"):
+    with pytest.raises(OutputInvalid, match=r"cut off|decodes to"):
         verify(Quiet(), str(path))
 
 
@@ -214,7 +216,8 @@ def test_encode_makes_a_playable_file_and_the_same_bytes_again(tmp_path: Path) -
         found = encode(Quiet(), str(frames), str(target), 64, 36, 23.976, 12, title='A "dog" \0 – 犬\n\ud800')
         hashes.append(hashlib.sha256(target.read_bytes()).hexdigest())
     assert hashes[0] == hashes[1]
-    assert found["streams"][0]["pixel_format"] == "yuv420p" and found["streams"][0]["fps"] == pytest.approx(23.976, 1e-4)
+    video = found["streams"][0]
+    assert video["pixel_format"] == "yuv420p" and video["fps"] == pytest.approx(23.976, 1e-4)
     verify(Quiet(), str(target), frames=12, duration=12 / 23.976)
     data = target.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")

@@ -84,11 +84,12 @@ class Node:
             raise
         if len(data) != width * height * 3 * count:
             raise OutputInvalid(f"{len(data)} bytes arrived")
-        target.write_bytes(data)
+        await asyncio.to_thread(target.write_bytes, data)
         return await self.verify(target)
 
     async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
-        return MediaInfo("mp4", path.stat().st_size, duration, (Stream("video", "h264", frames=frames),))
+        size = (await asyncio.to_thread(path.stat)).st_size
+        return MediaInfo("mp4", size, duration, (Stream("video", "h264", frames=frames),))
 
     async def probe(self, path: Path) -> MediaInfo:
         return await self.verify(path)

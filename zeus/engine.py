@@ -108,7 +108,8 @@ class Cancelled(Exception):
     """The caller of a computation was cancelled."""
 
 
-Line = Callable[[str], None]
+Line = Callable[[str], bool | None]
+"""Gets a line of a tool's output; True means that it was progress alone and is kept out of the job's log."""
 
 
 class Tools(Protocol):

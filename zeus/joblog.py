@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
 from pathlib import Path
 from typing import IO
 
@@ -17,14 +16,13 @@ class JobLog:
     def __init__(self, path: Path, cap: int) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._room = max(cap - TAIL, 0)
         self._tail = bytearray()
         self._left_out = 0
 
-    async def write(self, data: bytes) -> None:
-        """Append output as it came, but for bytes that are no UTF-8: those are replaced."""
-        data = self._decoder.decode(data).encode()
+    async def write(self, text: str) -> None:
+        """Append lines."""
+        data = text.encode("utf-8", "replace")
         head, rest = data[: self._room], data[self._room :]
         if head:
             self._room -= len(head)
@@ -38,7 +36,7 @@ class JobLog:
 
     async def note(self, line: str) -> None:
         """Append a line of Zeus's own."""
-        await self.write(f"[zeus] {line}\n".encode("utf-8", "replace"))
+        await self.write(f"[zeus] {line}\n")
 
     def open(self) -> None:
         self._file = self._path.open("ab", buffering=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import signal
@@ -16,9 +17,11 @@ from zeus.errors import ToolFailed
 from zeus.joblog import JobLog
 from zeus.lines import LineSplitter
 
+log = logging.getLogger(__name__)
+
 DRAIN = 1.0
 """Seconds that output is read on after the tool itself has ended: a process that it left behind may hold the pipe."""
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 
 
 async def run_tool(
@@ -107,18 +110,19 @@ class _Output:
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while data := await reader.read(CHUNK):
-            if self._log is not None:
-                await self._log.write(data)
             await self._hand_on(self.lines.feed(data))
         await self._hand_on(self.lines.end())
 
     async def _hand_on(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            if self._parse is None:
-                continue
-            try:
-                self._parse(line)
-            except Exception as error:
-                self._parse = None
-                if self._log is not None:
-                    await self._log.note(f"the engine's parser failed, so there is no more progress: {error!r}")
+        kept = [line + "\n" for line in lines if not self._parsed(line)]
+        if kept and self._log is not None:
+            await self._log.write("".join(kept))
+
+    def _parsed(self, line: str) -> bool:
+        """Show a line to the engine's parser; whether it was progress alone, which no reader of a log wants."""
+        try:
+            return self._parse is not None and bool(self._parse(line))
+        except Exception as error:
+            self._parse = None
+            log.error("an engine's parser failed, so there is no more progress", exc_info=error)
+            return False

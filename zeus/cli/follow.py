@@ -108,7 +108,7 @@ async def download_all(server: RenderServerProxy, job_id: str, folder: Path, sho
 
 def _safe(name: str) -> str:
     """A server's name for a file, unless it would lead out of the folder."""
-    if Path(name).name != name or name.startswith(".") or "\0" in name:
+    if not name or Path(name).name != name or name.startswith(".") or "\0" in name:
         raise ZeusError(f'The server names an output "{clean(name)}", which is no name for a file here.')
     return name
 

@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from zeus.cli import follow
-from zeus.cli.output import JsonOption, clean, note, print_json
+from zeus.cli.output import JsonOption, at_terminal, clean, note, print_json
 from zeus.cli.target import ServerOption, TokenOption, connect
 from zeus.errors import BadInput
 
@@ -99,7 +99,9 @@ def _frame_range(text: str) -> tuple[int, int]:
 
 async def _run(order: Order, server: str | None, token: str | None, made: list[str]) -> int:
     async with connect(server, token) as proxy:
-        with follow.display(silent=order.as_json) as shown:
+        # A script that only submits gets the id and nothing else.
+        silent = order.as_json or not (order.follow or at_terminal())
+        with follow.display(silent=silent) as shown:
             job = await _submit(proxy, order, shown)
             made.append(job.id)
             if order.follow:
@@ -134,7 +136,7 @@ async def _submit(proxy: RenderServerProxy, order: Order, shown: follow.Display)
 def _interrupted(server: str | None, token: str | None, made: list[str]) -> int:
     """After Ctrl-C: the person decides what becomes of the job."""
     if not made:
-        note("\nzeus: interrupted before there was a job")
+        note("\nzeus: interrupted before the server answered; `zeus jobs` tells whether it made a job")
         return 130
     if _wants_cancel():
         asyncio.run(_cancel(server, token, made[0]))

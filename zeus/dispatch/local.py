@@ -168,7 +168,7 @@ class LocalDispatcher:
 
     async def run(self, task: Task, job: Job, attempt: int, report: Report) -> Path:
         async with self._attempt(job, attempt) as folder:
-            await folder.log.write(job.notes.encode())
+            await folder.log.write(job.notes)
             try:
                 await self._run(self._registry.get(job.renderer), folder, task, job, report)
             except Exception as error:

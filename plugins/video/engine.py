@@ -1,0 +1,204 @@
+"""The video engine: settles what a job asks of a model, and joins the model's frames to the encoder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Coroutine, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from zeus.engine import GenerationEngine, ModelState, RunContext, Span, Tools, Version
+from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
+
+from .arguments import VideoArgs
+from .models import PROCEDURAL, Model
+from .state import LoadedModel
+
+_GRACE: Final = 2.0
+"""Seconds that one side has to say why it failed, once the other one has."""
+_OPTIONS: Final = ("negative_prompt", "num_inference_steps", "guidance_scale", "image")
+
+
+class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[engines.video]`."""
+
+    model: str = PROCEDURAL.name
+    """The model of jobs that name none."""
+
+
+class VideoEngine(GenerationEngine[VideoArgs]):
+    """Makes videos from prompts, with a model out of `models`."""
+
+    name = "video"
+    export_formats = ("mp4",)
+    Args = VideoArgs
+    Settings = VideoSettings
+    models: ClassVar[Mapping[str, Model]] = MappingProxyType({PROCEDURAL.name: PROCEDURAL})
+    """All that it can use, by name. Another engine may derive from this one and put others in."""
+
+    def __init__(self, settings: VideoSettings) -> None:
+        super().__init__(settings)
+        self._default = settings.model
+        if settings.model not in self.models:
+            raise ConfigError(f'there is no video model "{settings.model}": {_listed(self.models)}')
+        self._states = {name: LoadedModel(model) for name, model in self.models.items()}
+        self._tools: Tools | None = None
+
+    async def start(self, tools: Tools) -> None:
+        """Load the default model."""
+        self._tools = tools
+        try:
+            await self._states[self._default].wait(tools)
+        except TaskFailed:
+            return  # the state says why
+
+    async def ready(self, tools: Tools) -> str | None:
+        return None if find_spec("numpy") else "numpy is not installed"
+
+    async def versions(self, tools: Tools) -> list[Version]:
+        ordered = sorted(self.models, key=lambda name: name != self._default)
+        return [Version(version=name, source="builtin") for name in ordered]
+
+    def model_state(self, model: str | None = None) -> ModelState:
+        return self._states[self._model(model).name].state
+
+    def settle(self, args: VideoArgs, span: Span | None) -> tuple[VideoArgs, Span | None]:
+        model = self._model(args.model)
+        _refuse_unsupported(model, args)
+        settled = msgspec.structs.replace(
+            args,
+            model=model.name,
+            negative_prompt=args.negative_prompt or None,
+            seed=secrets.randbelow(2**32) if args.seed is None else args.seed,
+            width=model.width if args.width is None else args.width,
+            height=model.height if args.height is None else args.height,
+            num_frames=model.num_frames if args.num_frames is None else args.num_frames,
+            fps=model.fps if args.fps is None else args.fps,
+            export_format=self._format(args.export_format),
+        )
+        _refuse_outside(model, settled)
+        whole = Span(1, settled.num_frames or 1)
+        if span not in (None, whole):
+            raise BadInput("a video has no start_frame or end_frame: say its length with num_frames")
+        return settled, whole
+
+    async def run(self, context: RunContext[VideoArgs]) -> None:
+        model = self._model(context.args.model)
+        args, _ = self.settle(context.args, None)
+        state = self._states[model.name]
+        context.note(f"model {model.name}: {model.description}")
+        context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
+        await state.wait(self._tools or context)
+        target = context.out / "out.mp4"
+        try:
+            await self._make(context, model, args, target)
+        except WorkerDied as error:
+            state.crashed(error, self._tools or context)
+            raise
+        await context.verify(target, frames=args.num_frames)
+        state.worked()
+
+    async def _make(self, context: RunContext[VideoArgs], model: Model, args: VideoArgs, target: Path) -> None:
+        """Generate and encode at once, in two processes with a named pipe between them."""
+        assert args.width and args.height and args.num_frames and args.fps
+        count, pipe = args.num_frames, context.folder / "frames.pipe"
+        os.mkfifo(pipe, 0o600)
+
+        def report(number: Any) -> None:
+            if isinstance(number, int):
+                context.report(min(number / count, 1.0), f"frame {number} of {count}", number)
+
+        await _joined(
+            context.compute(model.generate, _arguments(model, args, pipe), report=report),
+            context.encode(
+                pipe,
+                target,
+                width=args.width,
+                height=args.height,
+                fps=args.fps,
+                count=count,
+                title=" ".join(args.prompt.split()),
+            ),
+        )
+
+    def _model(self, name: str | None) -> Model:
+        try:
+            return self.models[self._default if name is None else name]
+        except KeyError:
+            raise BadInput(f'there is no model "{name}": {_listed(self.models)}', code="unknown_model") from None
+
+    def _format(self, wanted: str | None) -> str:
+        chosen = (wanted or self.export_formats[0]).lower()
+        if chosen not in self.export_formats:
+            raise BadInput(f'the video engine cannot make "{wanted}", only {", ".join(self.export_formats)}')
+        return chosen
+
+
+def _listed(models: Mapping[str, Model]) -> str:
+    return f"known are {', '.join(sorted(models))}"
+
+
+def _refuse_unsupported(model: Model, args: VideoArgs) -> None:
+    for field in _OPTIONS:
+        if getattr(args, field) not in (None, "") and field not in model.honours:
+            raise BadInput(f'the model "{model.name}" does not use {field}', code="unsupported_field")
+
+
+def _refuse_outside(model: Model, args: VideoArgs) -> None:
+    """Raises BadInput for settled numbers that the model or the encoder cannot do."""
+    bounds: tuple[tuple[str, tuple[float, float]], ...] = (
+        ("width", model.sizes),
+        ("height", model.sizes),
+        ("num_frames", model.frames),
+        ("fps", model.rates),
+    )
+    for field, (low, high) in bounds:
+        value = getattr(args, field)
+        if not low <= value <= high:
+            raise BadInput(f'{field} is {value:g}: the model "{model.name}" takes {low:g} to {high:g}')
+        if field in ("width", "height") and value % 2:
+            raise BadInput(f"{field} is {value}: H.264 in yuv420p needs an even number, such as {value + 1}")
+
+
+def _arguments(model: Model, args: VideoArgs, target: Path) -> dict[str, Any]:
+    """What `generate` is called with."""
+    said = {field: getattr(args, field) for field in model.honours - {"export_format"}}
+    return {**model.arguments, **said, "target": str(target)}
+
+
+async def _outcome(side: Coroutine[Any, Any, Any]) -> Exception | None:
+    try:
+        await side
+    except Exception as error:
+        return error
+    return None
+
+
+def _lost_reader(error: Exception | None) -> bool:
+    return isinstance(error, ZeusError) and error.code == "reader_gone"
+
+
+async def _joined(making: Coroutine[Any, Any, Any], encoding: Coroutine[Any, Any, Any]) -> None:
+    """Run both to their end; when one fails, end the other, and raise the error of the one that failed first.
+
+    A generator that ends early leaves the encoder a short stream, and an encoder that ends leaves the generator
+    without a reader. So where the error may be such a consequence, the other side has a moment to say what it knows.
+    """
+    async with asyncio.TaskGroup() as group:
+        maker, encoder = group.create_task(_outcome(making)), group.create_task(_outcome(encoding))
+        done, rest = await asyncio.wait((maker, encoder), return_when=asyncio.FIRST_COMPLETED)
+        if any(side.result() for side in done):
+            if maker not in done or _lost_reader(maker.result()):
+                _, rest = await asyncio.wait(rest or done, timeout=_GRACE)
+            for side in rest:
+                side.cancel()
+    made, encoded = (None if side.cancelled() else side.result() for side in (maker, encoder))
+    cause = encoded if made is None or (encoded and _lost_reader(made)) else made
+    if cause is not None:
+        raise cause

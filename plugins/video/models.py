@@ -1,0 +1,45 @@
+"""What the engine knows of each model without loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+BASIC: Final = frozenset({"prompt", "seed", "width", "height", "num_frames", "fps", "export_format"})
+"""The arguments that every model honours."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One way of making frames from a prompt.
+
+    `load` and `generate` name functions, "package.module:function", that run in a worker process. `load` is called
+    with `arguments` before the first generation in a process; it may report {"message": str, "fraction": float}. None:
+    there is nothing to load. `generate` is called with `arguments`, the arguments of the job that the model honours
+    and `target`, a named pipe to write raw RGB frames to; it reports the number of frames written.
+    """
+
+    name: str
+    description: str
+    """One sentence for people: it stands in the log of each job, in the docs and on the page."""
+    generate: str
+    load: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    honours: frozenset[str] = BASIC
+    width: int = 512
+    height: int = 288
+    num_frames: int = 73
+    fps: float = 24.0
+    sizes: tuple[int, int] = (16, 4096)
+    """The least and the most of width and height, in pixels."""
+    frames: tuple[int, int] = (2, 36_000)
+    rates: tuple[float, float] = (1.0, 240.0)
+
+
+PROCEDURAL: Final = Model(
+    name="procedural",
+    description="the model that needs no download: it draws an animated picture from the words it knows "
+    "(no AI, numpy only)",
+    generate=f"{__package__}.procedural:generate",
+)
