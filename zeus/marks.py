@@ -16,7 +16,8 @@ VARIABLE = "ZEUS_RUN"
 
 
 def marked(prefix: str) -> list[psutil.Process]:
-    """The living processes whose mark begins with `prefix`."""
+    """The living processes whose mark begins with `prefix`, which must not be empty."""
+    assert prefix
     found = []
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
