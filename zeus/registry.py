@@ -54,7 +54,7 @@ class Registry:
                 engines[kind.name] = kind(_settings(kind, settings.get(kind.name, {})))
             except ConfigError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 log.warning("plugin %s is left out: %s: %s", name, type(error).__name__, error)
                 broken.append(Broken(name, f"{type(error).__name__}: {error}"))
         _refuse_unknown(settings, {*engines, *(each.name for each in broken)})
@@ -70,8 +70,8 @@ class Registry:
 
     def for_filename(self, filename: str) -> Engine[Any] | None:
         """The engine that takes files of this name, or None."""
-        extension = filename.rpartition(".")[2].lower()
-        return next((each for each in self.engines.values() if extension in each.extensions), None)
+        _, dot, extension = filename.lower().rpartition(".")
+        return next((each for each in self.engines.values() if dot and extension in each.extensions), None)
 
 
 def own_folders(more: Iterable[Path]) -> list[Path]:
