@@ -278,10 +278,12 @@ async def following(node: Node, source: Path) -> AsyncIterator[tuple[asyncio.sub
     process = await start(*words, terminal=True)
     got = await read_until(process, " noop ")
     job_id = got.partition("Job ")[2][:36]
-    yield process, job_id
-    if process.returncode is None:
-        process.kill()
-        await process.communicate()
+    try:
+        yield process, job_id
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def press(process: asyncio.subprocess.Process, keys: str) -> None:
@@ -341,10 +343,12 @@ async def served(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Proc
     assert process.stdout is not None
     async with asyncio.timeout(HANG):
         line = (await process.stdout.readline()).decode()
-    yield process, line.strip()
-    if process.returncode is None:
-        process.kill()
-        await process.communicate()
+    try:
+        yield process, line.strip()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
