@@ -35,6 +35,17 @@ async def test_a_download_has_ranges_a_digest_and_a_safe_disposition(api: Api) -
         assert (got.status, got.headers["Content-Length"]) == (200, "10")
 
 
+async def test_if_range_with_the_etag_of_another_file_sends_all(api: Api) -> None:
+    job_id = await api.add(content="0123456789")
+    await api.until(job_id)
+    url = f"{api.url}/api/jobs/{job_id}/download?filename=out.txt"
+    async with api.session.head(url) as got:
+        etag = got.headers["ETag"]
+    for named, status, text in ((etag, 206, "89"), ('"other"', 200, "0123456789"), ('W/"x"', 200, "0123456789")):
+        async with api.session.get(url, headers={"Range": "bytes=8-", "If-Range": named}) as got:
+            assert (got.status, await got.text()) == (status, text)
+
+
 async def test_two_names_that_differ_in_case_need_the_exact_one(api: Api) -> None:
     job_id = await api.add(files=["Same.txt", "same.txt"])
     await api.until(job_id)
