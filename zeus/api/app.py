@@ -16,7 +16,7 @@ from aiohttp import web
 
 import zeus as package
 from zeus.api import actions, add_job, events, generate, jobs, outputs, status
-from zeus.api.errors import API_VERSION, VERSION_HEADER, answer_errors
+from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import make_guard
 from zeus.api.keys import LISTS, ZEUS
 from zeus.api.lists import JobLists
@@ -147,6 +147,7 @@ def _reachable(host: str, port: int) -> bool:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    request[PREPARED] = True
     response.headers["Server"] = f"Zeus/{package.__version__}"
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
