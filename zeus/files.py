@@ -76,6 +76,10 @@ class Files:
     def out(self, job_id: str) -> Path:
         return self.jobs / job_id / "out"
 
+    def output(self, output: Output) -> Path:
+        """Where a published output lies."""
+        return self.out(output.job_id) / (output.stored or output.name)
+
     def part(self) -> Path:
         """A new path for an upload on its way."""
         return self.incoming / f"{uuid.uuid4()}.part"

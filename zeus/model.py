@@ -26,10 +26,25 @@ class Status(StrEnum):
 ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED})
 
 MOVES: Mapping[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
-    Status.RUNNING: frozenset({Status.QUEUED, Status.FINISHED, Status.FAILED, Status.CANCELLED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.PAUSED}),
+    Status.WAITING: frozenset({Status.QUEUED, Status.CANCELLED, Status.PAUSED}),
+    Status.RUNNING: frozenset({Status.QUEUED, Status.FINISHED, Status.FAILED, Status.CANCELLED, Status.PAUSED}),
+    Status.PAUSED: frozenset({Status.QUEUED, Status.WAITING, Status.CANCELLED}),
+    Status.FAILED: frozenset({Status.QUEUED, Status.WAITING}),
+    Status.CANCELLED: frozenset({Status.QUEUED, Status.WAITING}),
 }
-"""The legal moves. docs/states.md draws them; the store refuses every other one."""
+"""The legal moves of a task. docs/states.md draws them; the store refuses every other one."""
+
+
+class Wish(StrEnum):
+    """What a user wants of a task that is running, until it has come true."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    PAUSE = "pause"
+
+
+COMES_TRUE = {Wish.CANCEL: Status.CANCELLED, Wish.PAUSE: Status.PAUSED}
 
 OLDER_WORDS = {
     "not_started": Status.QUEUED,
@@ -77,6 +92,12 @@ class NewJob(msgspec.Struct, frozen=True):
     """An input file of the owner's, outside the storage folder; never changed, never deleted."""
     notes: str = ""
     """Lines for the head of every attempt's log."""
+    parent: str | None = None
+    """The job that this one is a piece of."""
+    not_before: float = 0.0
+    """The earliest start, in seconds since 1970."""
+    depends_on: tuple[str, ...] = ()
+    """The jobs that have to finish first."""
 
 
 class Job(NewJob, frozen=True, kw_only=True):
@@ -107,7 +128,38 @@ class Task(msgspec.Struct, frozen=True):
     start_frame: int | None = None
     end_frame: int | None = None
     failures: int = 0
-    cancelling: bool = False
+    not_before: float = 0.0
+    wish: Wish = Wish.NONE
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An Idempotency-Key and the digest of what was sent with it."""
+
+    text: str
+    digest: str
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What became of the jobs after a revision: those that changed, the oldest change first, and the removed ones.
+
+    `whole` says that so much was removed since that only the whole list tells it; then `jobs` is just that.
+    """
+
+    jobs: tuple[Job, ...]
+    removed: tuple[tuple[int, str], ...]
+    whole: bool
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """Which jobs are asked for; `after` is the id of the job that the last page ended with."""
+
+    status: Status | None = None
+    renderer: str | None = None
+    limit: int | None = None
+    after: str | None = None
+
+
+ALL = Filter()
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -116,6 +168,10 @@ class Output(msgspec.Struct, frozen=True):
     name: str
     size: int
     sha256: str
+    job_id: str = ""
+    """The job that made it, once it is stored."""
+    stored: str = ""
+    """Its name in that job's folder, where several subjobs made files of one name and it had to get another."""
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -36,19 +36,25 @@ class ProgressBook:
         """A new attempt starts from nothing."""
         self._known[job_id] = Progress()
 
-    def report(self, job_id: str, fraction: float, note: str, frames: int | None, started: float) -> None:
-        """Take an engine's report in; `started` is when the attempt began, by time.monotonic()."""
+    def report(self, job_id: str, fraction: float, note: str, frames: int | None, started: float | None) -> None:
+        """Take an engine's report in; `started` is when the attempt began, by time.monotonic(), where it is known."""
         last = self._known.get(job_id)
         if last is None:
             return
         fraction = min(max(fraction, 0.0), 1.0)
         percent = max(last.percent, min(int(fraction * 100), 99))
-        elapsed = time.monotonic() - started
-        eta = round(elapsed * (1 - fraction) / fraction) if fraction > MIN_FRACTION else None
+        eta = last.eta
+        if started is not None:
+            elapsed = time.monotonic() - started
+            eta = round(elapsed * (1 - fraction) / fraction) if fraction > MIN_FRACTION else None
         done = last.completed_frames if frames is None else max(last.completed_frames, frames)
         self._known[job_id] = Progress(percent, done, eta, note, last.revision)
         self._fresh.add(job_id)
         self._changed.set()
+
+    def note(self, job_id: str, percent: int, frames: int) -> None:
+        """Take in what another node says of a running job."""
+        self.report(job_id, percent / 100, "", frames, None)
 
     def end(self, job_id: str) -> None:
         """The attempt is over: from here on the store knows."""

@@ -35,8 +35,8 @@ async def _settle(store: Store, files: Files, task: Task, deadline: float) -> No
         # The rename is the moment of publication: it was whole then, and only the record of it is missing.
         outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
         await store.finish(task, task.attempt, outputs)
-    elif task.cancelling:
-        await store.cancelled(task, task.attempt)
+    elif task.wish:
+        await store.requeue(task, task.attempt, counts=False)
     elif task.failures + 1 >= (job := await store.job(task.job_id)).max_attempts:
         message = f"The node ended in the middle of attempt {task.attempt}, the last of {job.max_attempts} allowed."
         await store.fail(task, task.attempt, "interrupted", message)

@@ -24,10 +24,12 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.progress import ProgressBook
+from zeus.reasons import Reasons
 from zeus.recovery import recover
 from zeus.registry import Registry, own_folders
 from zeus.schedule.runner import Runner
 from zeus.store import Store
+from zeus.submission import Submissions
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,10 @@ class Zeus(msgspec.Struct, frozen=True):
     feed: Feed
     files: Files
     jobs: Jobs
+    reasons: Reasons
     registry: Registry
     media: Media
+    tools: LocalTools
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -86,18 +90,18 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             registry, files, children, tools, config.files.log_bytes,
         )  # fmt: skip
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
-        jobs = Jobs(
-            store, files, registry, runner, progress,
-            max_attempts=config.jobs.max_attempts,
-            local_roots=_paths(config.files.local_roots),
-        )  # fmt: skip
+        submissions = Submissions(
+            registry, max_attempts=config.jobs.max_attempts, local_roots=_paths(config.files.local_roots)
+        )
+        jobs = Jobs(store, files, registry, runner, progress, submissions)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         stack.push_async_callback(runner.close)
         work = [_essential(runner.run(), fail), _essential(progress.run(), fail), asyncio.to_thread(remove, *strays)]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        yield Zeus(config, uuid.uuid4().hex[:12], feed, files, jobs, registry, media, failed)
+        reasons = Reasons(store, runner, registry, tools)
+        yield Zeus(config, uuid.uuid4().hex[:12], feed, files, jobs, reasons, registry, media, tools, failed)
 
 
 async def _open_files(files: Files) -> None:

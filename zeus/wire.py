@@ -73,6 +73,50 @@ class JobList(msgspec.Struct, frozen=True):
     token: str
 
 
+class JobChanges(msgspec.Struct, frozen=True):
+    """The jobs that changed since a token, and the ids of those that were removed."""
+
+    jobs: Sequence[JobView]
+    removed: Sequence[str]
+    token: str
+
+
+class SubjobUpdate(msgspec.Struct, frozen=True):
+    """What a parent's node reads of a subjob's job object."""
+
+    id: str
+    status: str
+    attempt: int
+    percent_complete: int
+    completed_frames: int = 0
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A node, and the rules by which a job does not run there now; none: it runs, or will at once."""
+
+    node: str
+    reasons: Sequence[str]
+
+
+class WhyView(msgspec.Struct, frozen=True):
+    """Why a job is not running yet: of itself, then node by node."""
+
+    status: str
+    reasons: Sequence[str]
+    nodes: Sequence[Refusal]
+
+
+class DryRun(msgspec.Struct, frozen=True):
+    """What a job would be, and which nodes could run it."""
+
+    valid: bool
+    renderer: str
+    args: Mapping[str, Any]
+    start_frame: int | None
+    end_frame: int | None
+    nodes: Sequence[Refusal]
+
+
 class JobAccepted(msgspec.Struct, frozen=True):
     """The answer to a request for a video."""
 

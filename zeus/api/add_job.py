@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
+from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_json
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
-from zeus.api.views import job_view
+from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
-from zeus.jobs import JobRequest, Upload
+from zeus.jobs import Upload
+from zeus.model import Key, NewJob
+from zeus.submission import ChildRequest, JobRequest
+from zeus.wire import DryRun
 
 FRAME_LIMIT = 1_048_574
 """The highest frame number that Blender knows."""
-LATER = frozenset({"child_jobs", "preset", "depends_on", "not_before", "upload", "project_file", "webhook"})
+LATER = frozenset({"preset", "upload", "project_file", "webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
 
 Frame = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+
+
+class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A subjob: the frames and arguments in which it differs from the job."""
+
+    name: Name | None = None
+    start_frame: Frame | None = None
+    end_frame: Frame | None = None
+    args: dict[str, Any] | None = None
 
 
 class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A job to add. Without `renderer` the file's name chooses the engine."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    name: Name | None = None
     renderer: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     renderer_version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     start_frame: Frame | None = None
     end_frame: Frame | None = None
     args: dict[str, Any] | None = None
     enable_split_jobs: bool | None = None
+    child_jobs: Annotated[list[ChildJob], Meta(max_length=MOST)] | None = None
     local_path: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] | None = None
+    depends_on: Annotated[list[JobId], Meta(max_length=MOST)] | None = None
+    not_before: Annotated[datetime, Meta(tz=True)] | None = None
     max_attempts: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
@@ -56,15 +75,36 @@ async def add_job(request: web.Request) -> web.Response:
         await form.discard()
 
 
+def idempotency_key(request: web.Request, body: Any, upload: Upload | None = None) -> Key | None:
+    """The request's Idempotency-Key with the digest of what came with it, or None. Raises BadInput."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None:
+        return None
+    if not 1 <= len(text) <= 200 or not text.isprintable():
+        raise BadInput("Idempotency-Key: 1 to 200 printable characters.", code="invalid_field")
+    sent = msgspec.json.encode([request.path, body, upload and [upload.filename, upload.sha256]], order="sorted")
+    return Key(text, hashlib.sha256(sent).hexdigest())
+
+
 async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Response:
-    zeus = request.app[ZEUS]
-    wanted = body if isinstance(body, list) else [body]
+    zeus, is_list = request.app[ZEUS], isinstance(body, list)
+    wanted = body if is_list else [body]
     if len(wanted) > MOST:
         raise BadInput(f"A list may hold {MOST} jobs at most.", code="too_many_jobs")
-    requests = [_each(request, index if isinstance(body, list) else None, one) for index, one in enumerate(wanted)]
-    added = await zeus.jobs.add(requests, upload)
-    views = [job_view(job, zeus.jobs, zeus.config.node.name) for job in added]
-    return json_response(views if isinstance(body, list) else views[0])
+    requests = [_each(request, index if is_list else None, one) for index, one in enumerate(wanted)]
+    views: list[Any]
+    if flag(request, "dry_run"):
+        checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
+        views = [await _dry(request, job) for job in checked if job.parent is None]
+    else:
+        added = await zeus.jobs.add(requests, upload, idempotency_key(request, body, upload))
+        views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
+    return json_response(views if is_list else views[0])
+
+
+async def _dry(request: web.Request, job: NewJob) -> DryRun:
+    nodes = await request.app[ZEUS].reasons.of_engine(job.renderer)
+    return DryRun(True, job.renderer, msgspec.json.decode(job.args), job.start_frame, job.end_frame, nodes)
 
 
 def _each(request: web.Request, index: int | None, value: Any) -> JobRequest:
@@ -81,8 +121,16 @@ def _job_request(request: web.Request, value: Mapping[str, Any]) -> JobRequest:
     wanted = convert(known, AddJob)
     if wanted.local_path is not None and not is_local(request):
         raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
-    given = {name: each for name in wanted.__struct_fields__ if (each := getattr(wanted, name)) is not None}
+    given = _given(wanted)
+    if wanted.child_jobs is not None:
+        given["child_jobs"] = [ChildRequest(**_given(child)) for child in wanted.child_jobs]
+    if wanted.not_before is not None:
+        given["not_before"] = wanted.not_before.timestamp()
     return JobRequest(**given, notes=notes)
+
+
+def _given(struct: msgspec.Struct) -> dict[str, Any]:
+    return {name: value for name in struct.__struct_fields__ if (value := getattr(struct, name)) is not None}
 
 
 def _known_fields(value: Mapping[str, Any], farm: bool) -> tuple[dict[str, Any], str]:

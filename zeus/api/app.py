@@ -15,8 +15,8 @@ import msgspec
 from aiohttp import web
 
 import zeus as package
-from zeus.api import add_job, generate, jobs, status
-from zeus.api.errors import API_VERSION, VERSION_HEADER, answer_errors
+from zeus.api import actions, add_job, events, generate, jobs, outputs, status
+from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import make_guard
 from zeus.api.keys import LISTS, ZEUS
 from zeus.api.lists import JobLists
@@ -35,13 +35,21 @@ ROUTES = (
     web.get("/files/{job_id:.+}/out.mp4", generate.video),
     web.get("/api/jobs", jobs.jobs),
     web.get("/api/jobs/long_poll", jobs.long_poll),
+    web.get("/api/jobs/status/{status}", jobs.by_status),
     web.get("/api/jobs/{job_id}", jobs.job),
-    web.get("/api/jobs/{job_id}/logs", jobs.logs),
-    web.get("/api/jobs/{job_id}/files", jobs.files),
-    web.get("/api/jobs/{job_id}/download", jobs.download),
-    web.post("/api/jobs/{job_id}/cancel", jobs.cancel),
-    web.post("/api/jobs/{job_id}/delete", jobs.delete),
+    web.get("/api/jobs/{job_id}/why", jobs.why),
+    web.get("/api/jobs/{job_id}/logs", outputs.logs),
+    web.get("/api/jobs/{job_id}/files", outputs.files),
+    web.get("/api/jobs/{job_id}/download", outputs.download),
+    web.post("/api/jobs/{job_id}/cancel", actions.cancel),
+    web.post("/api/jobs/{job_id}/delete", actions.delete),
+    web.post("/api/jobs/{job_id}/pause", actions.pause),
+    web.post("/api/jobs/{job_id}/resume", actions.resume),
+    web.post("/api/jobs/{job_id}/retry", actions.retry),
+    web.post("/api/jobs/{job_id}/priority", actions.priority),
+    web.post("/api/jobs/{job_id}/subjob_update", actions.subjob_update),
     web.post("/api/add_job", add_job.add_job),
+    web.get("/api/events", events.events),
     web.get("/api/heartbeat", status.heartbeat),
     web.get("/api/status", status.status),
     web.get("/api/engines/names", status.engine_names),
@@ -139,6 +147,7 @@ def _reachable(host: str, port: int) -> bool:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    request[PREPARED] = True
     response.headers["Server"] = f"Zeus/{package.__version__}"
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)

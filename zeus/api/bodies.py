@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import math
 import os
 import shutil
 from collections.abc import Awaitable, Mapping
@@ -10,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import aiofiles
 import msgspec
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -35,6 +38,18 @@ class Readable(Protocol):
 def flag(request: web.Request, name: str) -> bool:
     """Whether a query parameter says yes."""
     return request.query.get(name, "").lower() in TRUE
+
+
+def number(request: web.Request, name: str, default: float, least: float, most: float) -> float:
+    """A query parameter that is a number within bounds, both included. Raises BadInput."""
+    text = request.query.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise BadInput(f"{name}: a number from {least:g} to {most:g}.", code="invalid_field")
+    return value
 
 
 async def read_json(request: web.Request) -> Any:
@@ -149,14 +164,15 @@ class Form:
     async def _read_file(self, part: BodyPartReader) -> Upload:
         if not part.filename:
             raise BadInput("file: the part has no filename; send it as a file.", code="invalid_filename")
-        upload = Upload(self._part, safe_name(part.filename))
-        size = await self._write(part)
+        name = safe_name(part.filename)
+        size, digest = await self._write(part)
         if size == 0:
-            raise BadInput(f'file: "{upload.filename}" is empty.', code="empty_file")
-        return upload
+            raise BadInput(f'file: "{name}" is empty.', code="empty_file")
+        return Upload(self._part, name, digest)
 
-    async def _write(self, part: BodyPartReader) -> int:
-        size, block = 0, bytearray()
+    async def _write(self, part: BodyPartReader) -> tuple[int, str]:
+        """Write a part to the disk, durably; its size and sha256."""
+        size, block, digest = 0, bytearray(), hashlib.sha256()
         async with aiofiles.open(self._part, "wb") as file:
             while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
                 size += len(chunk)
@@ -164,12 +180,17 @@ class Form:
                     raise _too_large(self._limits.max_upload_bytes)
                 block += chunk
                 if len(block) >= BLOCK:
-                    await _full_disk_told(file.write(bytes(block)))
-                    block.clear()
-            await _full_disk_told(file.write(bytes(block)))
+                    await self._flush(file, block, digest)
+            await self._flush(file, block, digest)
             await _full_disk_told(file.flush())
             await on_disk(os.fsync, file.fileno())
-        return size
+        return size, digest.hexdigest()
+
+    async def _flush(self, file: AsyncBufferedIOBase, block: bytearray, digest: hashlib._Hash) -> None:
+        data = bytes(block)
+        block.clear()
+        await asyncio.to_thread(digest.update, data)
+        await _full_disk_told(file.write(data))
 
 
 async def _full_disk_told(write: Awaitable[Any]) -> None:

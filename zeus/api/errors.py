@@ -32,6 +32,9 @@ STATUS: dict[type[Exception], int] = {
 
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
+PREPARED = web.RequestKey("prepared", bool)
+"""Set once the head of the answer is out."""
+
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,15 +49,15 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
                 f'{VERSION_HEADER}: this node speaks version "{API_VERSION}" alone.', code="unsupported_api_version"
             )
         return await handler(request)
-    except errors.ZeusError as error:
-        return _answer(request, error)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _from_http(request, error)
     except (asyncio.CancelledError, ConnectionError):
         raise
     except Exception as error:
+        if PREPARED in request:
+            raise  # half a body is out: breaking the connection is the only honest end
+        if isinstance(error, errors.ZeusError):
+            return _answer(request, error)
+        if isinstance(error, web.HTTPException):
+            return _from_http(request, error)
         return _unexpected(request, error)
 
 
@@ -78,6 +81,8 @@ def _answer(request: web.Request, error: errors.ZeusError) -> web.Response:
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    if error.status < 400:
+        raise error
     messages = {
         404: f"There is no route {request.path[:200]}.",
         405: f"{request.method} is not allowed here; see the Allow header.",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
@@ -42,8 +43,9 @@ async def model_status(request: web.Request) -> web.Response:
 
 async def generate(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
-    wanted = _wanted(await read_json(request))
-    job = await zeus.jobs.generate(zeus.config.generate.engine, msgspec.to_builtins(wanted))
+    body = await read_json(request)
+    args, key = msgspec.to_builtins(_wanted(body)), idempotency_key(request, body)
+    job = await zeus.jobs.generate(zeus.config.generate.engine, args, key)
     return json_response(JobAccepted(job.id, Status.QUEUED.value, 0, zeus.config.node.name), status=202)
 
 
@@ -54,7 +56,7 @@ async def video(request: web.Request) -> web.StreamResponse:
     output = next((each for each in await zeus.jobs.outputs(job_id) if each.name == NAME), None)
     if job.status is not Status.FINISHED or output is None:
         raise NotFound(f"Job {job_id} has no video (it is {job.status.value}).", code="output_not_found")
-    return file_response(zeus.files.out(job_id) / NAME, output, "video/mp4", attachment=False)
+    return file_response(zeus.files, output, "video/mp4", attachment=False)
 
 
 def _wanted(body: Any) -> GenerateRequest:

@@ -1,108 +1,97 @@
-"""The farm API's job routes: look, wait, download, cancel, delete."""
+"""The farm API's routes that look at jobs: lists, waiting for changes, one job and why it waits."""
 
 from __future__ import annotations
 
-import mimetypes
+from typing import Any
 
 from aiohttp import web
 
-from zeus.api.bodies import flag
+from zeus.api.bodies import flag, number
 from zeus.api.keys import LISTS, ZEUS
-from zeus.api.responses import SlicedFile, file_response, job_id_of, json_response
-from zeus.api.views import job_view
-from zeus.errors import BadInput, Conflict, NotFound
-from zeus.model import Job, Output
+from zeus.api.lists import Body
+from zeus.api.responses import job_id_of, json_response
+from zeus.api.views import full_view
+from zeus.errors import BadInput
+from zeus.model import Filter, string_to_status
+from zeus.wire import JobView
 
-POLL = 30.0
+POLL = 30
 """Seconds that a long poll waits unless it says otherwise."""
+MOST = 10_000
+FILTERS = ("status", "renderer", "limit", "after", "fields")
 
 
 async def jobs(request: web.Request) -> web.Response:
-    return web.Response(body=await request.app[LISTS].body(), content_type="application/json")
+    if any(name in request.query for name in FILTERS):
+        return await _some(request)
+    lists = request.app[LISTS]
+    if f'"{lists.token}"' in request.headers.get("If-None-Match", "").split(", "):
+        return web.Response(status=304, headers={"ETag": f'"{lists.token}"'})
+    return await _shared(request, await lists.whole())
 
 
 async def long_poll(request: web.Request) -> web.Response:
-    timeout = _timeout(request)
-    revision = request.app[LISTS].revision_of(request.query.get("token"))
-    if revision is not None and not await request.app[ZEUS].feed.wait(revision, timeout):
+    lists, timeout = request.app[LISTS], number(request, "timeout", POLL, 1, 60)
+    revision = lists.revision_of(request.query.get("token"))
+    if revision is None:
+        return await _shared(request, await lists.whole())
+    if not await request.app[ZEUS].feed.wait(revision, timeout):
         return web.Response(status=204)
-    return await jobs(request)
+    return await _shared(request, await (lists.changed(revision) if flag(request, "changes_only") else lists.whole()))
+
+
+async def by_status(request: web.Request) -> web.Response:
+    zeus = request.app[ZEUS]
+    status = string_to_status(request.match_info["status"])
+    found = await zeus.jobs.find(Filter(status=status))
+    if not found:
+        raise BadInput(f"No job is {status.value}.", code="no_matching_jobs")
+    return json_response([await full_view(job, zeus.jobs, zeus.config.node.name) for job in found])
 
 
 async def job(request: web.Request) -> web.Response:
-    return _view(request, await request.app[ZEUS].jobs.get(job_id_of(request)))
-
-
-async def logs(request: web.Request) -> web.StreamResponse:
     zeus = request.app[ZEUS]
     found = await zeus.jobs.get(job_id_of(request))
-    path = zeus.files.log(found.id, found.attempt)
-    if not path.is_file():
-        return web.Response(text=found.notes)
-    return SlicedFile(path, headers={"Content-Type": "text/plain; charset=utf-8"})
+    return json_response(await full_view(found, zeus.jobs, zeus.config.node.name))
 
 
-async def files(request: web.Request) -> web.Response:
-    outputs = await request.app[ZEUS].jobs.outputs(job_id_of(request))
-    return json_response([output.name for output in outputs])
-
-
-async def download(request: web.Request) -> web.StreamResponse:
+async def why(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
-    job_id, name = job_id_of(request), request.query.get("filename")
-    if not name:
-        raise BadInput("filename: say which file.", code="missing_field")
-    output = _choose(await zeus.jobs.outputs(job_id), name)
-    kind = mimetypes.guess_type(output.name)[0] or "application/octet-stream"
-    return file_response(zeus.files.out(job_id) / output.name, output, kind, attachment=True)
+    return json_response(await zeus.reasons.of(job_id_of(request)))
 
 
-async def cancel(request: web.Request) -> web.Response:
-    job_id = _confirmed(request)
-    cancelled = await request.app[ZEUS].jobs.cancel(job_id)
-    if flag(request, "redirect"):
-        raise web.HTTPSeeOther("/")
-    return _view(request, cancelled)
+async def _some(request: web.Request) -> web.Response:
+    """A page of the list, or parts of the jobs in it."""
+    zeus, query = request.app[ZEUS], request.query
+    token = request.app[LISTS].token
+    wanted = Filter(
+        status=string_to_status(query["status"]) if "status" in query else None,
+        renderer=query.get("renderer"),
+        limit=round(number(request, "limit", MOST, 1, MOST)) if "limit" in query else None,
+        after=query.get("after"),
+    )
+    chosen = _fields(query["fields"]) if "fields" in query else None
+    views: list[Any] = []
+    for found in await zeus.jobs.find(wanted):
+        view = await full_view(found, zeus.jobs, zeus.config.node.name)
+        views.append(view if chosen is None else {name: getattr(view, name) for name in chosen})
+    return json_response({"jobs": views, "token": token})
 
 
-async def delete(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    job_id = _confirmed(request)
-    gone = await zeus.jobs.cancel(job_id)
-    await zeus.jobs.delete(job_id)
-    return _view(request, gone)
+def _fields(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in JobView.__struct_fields__:
+            raise BadInput(f'fields: a job has no field "{name[:80]}".', code="invalid_field")
+    if not names:
+        raise BadInput("fields: name at least one.", code="invalid_field")
+    return names
 
 
-def _view(request: web.Request, found: Job) -> web.Response:
-    zeus = request.app[ZEUS]
-    return json_response(job_view(found, zeus.jobs, zeus.config.node.name))
-
-
-def _confirmed(request: web.Request) -> str:
-    job_id = job_id_of(request)
-    if not flag(request, "confirm"):
-        raise BadInput("confirm: add confirm=1 to say that you mean it.", code="confirm_missing")
-    return job_id
-
-
-def _timeout(request: web.Request) -> float:
-    text = request.query.get("timeout")
-    try:
-        timeout = POLL if text is None else float(text)
-    except ValueError:
-        timeout = 0
-    if not 1 <= timeout <= 60:
-        raise BadInput("timeout: a number of seconds from 1 to 60.", code="invalid_field")
-    return timeout
-
-
-def _choose(outputs: list[Output], name: str) -> Output:
-    """The output of this name: the exact one, or the only one that differs in case alone."""
-    alike = [output for output in outputs if output.name.casefold() == name.casefold()]
-    exact = [output for output in alike if output.name == name] or alike
-    if not exact:
-        raise NotFound("The job has no file of that name.", code="file_not_found")
-    if len(exact) > 1:
-        names = ", ".join(output.name for output in exact)
-        raise Conflict(f"Several files match: {names}; write one as it stands.", code="ambiguous_filename")
-    return exact[0]
+async def _shared(request: web.Request, body: Body) -> web.Response:
+    """A body that is encoded, and compressed, once for all who ask."""
+    headers = {"ETag": f'"{body.token}"', "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("Accept-Encoding", "").lower() and (packed := await body.packed()) is not None:
+        headers["Content-Encoding"] = "gzip"
+        return web.Response(body=packed, headers=headers, content_type="application/json")
+    return web.Response(body=body.plain, headers=headers, content_type="application/json")

@@ -7,7 +7,6 @@ import base64
 import io
 import os
 import re
-from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from zeus.errors import BadInput
+from zeus.files import Files
 from zeus.model import Output
 
 SLICE = 4 << 20
@@ -69,7 +69,7 @@ class SlicedFile(web.FileResponse):
         return writer
 
 
-def file_response(path: Path, output: Output, content_type: str, *, attachment: bool) -> SlicedFile:
+def file_response(files: Files, output: Output, content_type: str, *, attachment: bool) -> SlicedFile:
     """A published output, with its digest."""
     digest = base64.b64encode(bytes.fromhex(output.sha256)).decode()
     headers = {
@@ -78,7 +78,7 @@ def file_response(path: Path, output: Output, content_type: str, *, attachment: 
         "Repr-Digest": f"sha-256=:{digest}:",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    return SlicedFile(path, headers=headers)
+    return SlicedFile(files.output(output), headers=headers)
 
 
 def _disposition(name: str, attachment: bool) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
 from zeus.jobs import Jobs
-from zeus.model import Job
-from zeus.wire import ErrorView, JobView
+from zeus.model import Job, Progress
+from zeus.wire import ChildView, ErrorView, JobView
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -18,10 +19,14 @@ def time_text(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job_view(job: Job, jobs: Jobs, node: str) -> JobView:
-    """A job with its live progress, answered by `node`."""
-    live = jobs.progress(job)
-    total = None if job.start_frame is None or job.end_frame is None else job.end_frame - job.start_frame + 1
+async def full_view(job: Job, jobs: Jobs, node: str) -> JobView:
+    """A job with its live progress and its subjobs, answered by `node`."""
+    return job_view(job, await jobs.children(job), jobs, node)
+
+
+def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobView:
+    """A job with its live progress, its subjobs being known."""
+    now = _progress(job, children, jobs)
     return JobView(
         id=job.id,
         job_id=job.id,
@@ -29,25 +34,42 @@ def job_view(job: Job, jobs: Jobs, node: str) -> JobView:
         renderer=job.renderer,
         renderer_version=job.renderer_version,
         status=job.status.value,
-        percent_complete=live.percent if live else job.percent,
+        percent_complete=now.percent,
         handled_by=node,
         node=job.node,
         start_frame=job.start_frame,
         end_frame=job.end_frame,
-        total_frames=total,
-        completed_frames=live.completed_frames if live else job.completed_frames,
+        total_frames=_frames(job),
+        completed_frames=now.completed_frames,
         args=msgspec.json.decode(job.args),
         enable_split_jobs=job.enable_split_jobs,
-        parent=None,
-        children=(),
+        parent=job.parent,
+        children=[ChildView(child.id, child.node, child.start_frame, child.end_frame) for child in children],
         priority=job.priority,
-        depends_on=(),
+        depends_on=job.depends_on,
         attempt=job.attempt,
         date_created=time_text(job.created) or "",
         start_time=time_text(job.started),
         end_time=time_text(job.ended),
-        eta_seconds=live.eta if live else None,
+        eta_seconds=now.eta,
         error=ErrorView(job.error_code, job.error_message or "") if job.error_code else None,
-        file_count=job.file_count,
-        revision=max(job.revision, live.revision) if live else job.revision,
+        file_count=job.file_count + sum(child.file_count for child in children),
+        revision=max(job.revision, now.revision),
+    )
+
+
+def _frames(job: Job) -> int | None:
+    return None if job.start_frame is None or job.end_frame is None else job.end_frame - job.start_frame + 1
+
+
+def _progress(job: Job, children: Sequence[Job], jobs: Jobs) -> Progress:
+    """A job's own progress, or what its subjobs make together, each by its share of the frames."""
+    if not children:
+        return jobs.progress(job) or Progress(job.percent, job.completed_frames)
+    parts = [(_progress(child, (), jobs), _frames(child) or 1) for child in children]
+    whole = sum(share for _, share in parts)
+    return Progress(
+        percent=sum(part.percent * share for part, share in parts) // whole,
+        completed_frames=sum(part.completed_frames for part, _ in parts),
+        revision=max(part.revision for part, _ in parts),
     )

@@ -82,6 +82,7 @@ class Runner:
         while True:
             seen = self._feed.newest
             self._freed.clear()
+            await self._release()
             for assignment in decide(await self._look()):
                 self._start(assignment)
             await self._wait(seen)
@@ -122,6 +123,12 @@ class Runner:
         now, taken = time.time(), list(self._running)
         lines = [await self._store.queued(engine, now, most, taken) for engine in sorted(engines)]
         return Snapshot(tuple(task for line in lines for task in line), tuple(places))
+
+    async def _release(self) -> None:
+        """Queue what has waited for its time, once that has come."""
+        now = time.time()
+        if await self._store.is_due(now):
+            await self._store.release(now)
 
     async def _wait(self, seen: int) -> None:
         """Wait for a change, a freed slot, or the moment when a task that failed may start again."""
@@ -165,7 +172,7 @@ class Runner:
         task = running.task
         try:
             running.phase = Phase.WORKING
-            if running.shutdown or (await self._store.task(task.id)).cancelling:
+            if running.shutdown or (await self._store.task(task.id)).wish:
                 return await self._give_up(running, attempt)
             folder, outputs = await self._produce(task, await self._store.job(task.job_id), attempt)
             running.phase = Phase.PUBLISHING
@@ -195,10 +202,7 @@ class Runner:
     async def _give_up(self, running: Running, attempt: int) -> None:
         task = running.task
         await self._clean(task, attempt)
-        if running.shutdown:
-            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
-        else:
-            await self._recorded(running, lambda: self._store.cancelled(task, attempt))
+        await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
 
     async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
         task = running.task

@@ -70,6 +70,37 @@ STEPS = (
         PRIMARY KEY (job_id, name)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN parent TEXT REFERENCES jobs (id) ON DELETE CASCADE;
+    ALTER TABLE jobs ADD COLUMN not_before REAL NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN depends_on TEXT NOT NULL DEFAULT '[]';
+    CREATE INDEX jobs_of_parent ON jobs (parent) WHERE parent IS NOT NULL;
+    CREATE INDEX jobs_by_revision ON jobs (revision);
+
+    ALTER TABLE tasks DROP COLUMN cancelling;
+    ALTER TABLE tasks ADD COLUMN wish TEXT NOT NULL DEFAULT '';
+    CREATE INDEX tasks_waiting ON tasks (not_before) WHERE status = 'waiting';
+
+    CREATE TABLE needs (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        needed TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        PRIMARY KEY (job_id, needed)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX needs_of ON needs (needed);
+
+    CREATE TABLE keys (
+        text TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        made TEXT NOT NULL,
+        created REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE removed (
+        revision INTEGER NOT NULL,
+        job_id TEXT NOT NULL,
+        PRIMARY KEY (revision, job_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

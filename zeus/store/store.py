@@ -7,15 +7,19 @@ import itertools
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 import msgspec
 
-from zeus.errors import JobNotFound, StoreFailed, ZeusError
-from zeus.model import Job, NewJob, Output, Progress, Status, Task
-from zeus.store import schema, writes
+from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
+from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Task, Wish
+from zeus.store import adding, following, moving, schema, wishing
+from zeus.store.following import MET
 from zeus.store.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 JOB_COLUMNS = ", ".join(Job.__struct_fields__)
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
@@ -53,38 +57,50 @@ class Store:
 
     # What is written. Each answers once it is durable.
 
-    async def add_jobs(self, jobs: Sequence[NewJob]) -> None:
-        await self._writer.write(lambda tx, revision: writes.add_jobs(tx, revision, jobs))
+    async def add_jobs(self, jobs: Sequence[NewJob], key: Key | None = None) -> list[str]:
+        return await self._write(adding.add_jobs, jobs, key)
+
+    async def delete(self, job_id: str) -> list[str]:
+        return await self._write(adding.delete, job_id)
 
     async def begin(self, task: Task, node: str) -> int | None:
-        return await self._writer.write(lambda tx, revision: writes.begin(tx, revision, task, node))
+        return await self._write(moving.begin, task, node)
 
     async def finish(self, task: Task, attempt: int, outputs: Sequence[Output]) -> bool:
-        return await self._writer.write(lambda tx, revision: writes.finish(tx, revision, task, attempt, outputs))
+        return await self._write(moving.finish, task, attempt, outputs)
 
     async def fail(self, task: Task, attempt: int, code: str, message: str) -> bool:
-        return await self._writer.write(lambda tx, revision: writes.fail(tx, revision, task, attempt, code, message))
+        return await self._write(moving.fail, task, attempt, code, message)
 
     async def requeue(self, task: Task, attempt: int, *, counts: bool, not_before: float = 0.0) -> bool:
-        return await self._writer.write(
-            lambda tx, revision: writes.requeue(tx, revision, task, attempt, counts, not_before)
-        )
-
-    async def cancelled(self, task: Task, attempt: int) -> bool:
-        return await self._writer.write(lambda tx, revision: writes.cancelled(tx, revision, task, attempt))
-
-    async def cancel(self, job_id: str) -> list[int]:
-        return await self._writer.write(lambda tx, revision: writes.cancel(tx, revision, job_id))
-
-    async def delete(self, job_id: str) -> bool:
-        return await self._writer.write(lambda tx, revision: writes.delete(tx, revision, job_id))
+        return await self._write(moving.requeue, task, attempt, counts, not_before)
 
     async def keep_progress(self, progress: Sequence[tuple[str, Progress]]) -> None:
-        await self._writer.write(lambda tx, revision: writes.keep_progress(tx, revision, progress))
+        await self._write(moving.keep_progress, progress)
+
+    async def end(self, job_id: str, wish: Wish) -> list[int]:
+        return await self._write(wishing.end, job_id, wish)
+
+    async def resume(self, job_id: str) -> None:
+        await self._write(wishing.resume, job_id)
+
+    async def retry(self, job_id: str) -> None:
+        await self._write(wishing.retry, job_id)
+
+    async def set_priority(self, job_id: str, priority: int) -> None:
+        await self._write(wishing.set_priority, job_id, priority)
+
+    async def release(self, now: float) -> int:
+        return await self._write(following.release, now)
 
     async def take_revision(self) -> int:
         """The next revision, for a change that lives in memory alone."""
         return await self._writer.take_revision()
+
+    async def _write(
+        self, function: Callable[Concatenate[sqlite3.Connection, int, P], T], *values: P.args, **named: P.kwargs
+    ) -> T:
+        return await self._writer.write(lambda tx, revision: function(tx, revision, *values, **named))
 
     # What is read.
 
@@ -95,9 +111,51 @@ class Store:
             raise JobNotFound(f"No job has the id {job_id}.")
         return _job(rows[0])
 
-    async def jobs(self) -> list[Job]:
-        """All jobs, the newest first."""
-        return [_job(row) for row in await self._read(f"SELECT {JOB_COLUMNS} FROM jobs ORDER BY seq DESC")]
+    async def jobs(self, wanted: Filter = ALL) -> list[Job]:
+        """Jobs, the newest first. Raises BadInput when the job to go on after is not there."""
+        after = None if wanted.after is None else (await self._seq(wanted.after))
+        return await self._jobs(
+            "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR renderer = ?2) AND (?3 IS NULL OR seq < ?3)"
+            " ORDER BY seq DESC LIMIT ?4",
+            wanted.status, wanted.renderer, after, -1 if wanted.limit is None else wanted.limit,
+        )  # fmt: skip
+
+    async def children(self, parent: str) -> list[Job]:
+        """A job's subjobs, in their order."""
+        return await self._jobs("WHERE parent = ? ORDER BY seq", parent)
+
+    async def changes(self, revision: int) -> Changes:
+        """What became of the jobs after a revision."""
+        oldest = (await self._read("SELECT coalesce(min(revision), 0), count(*) FROM removed"))[0]
+        if oldest[1] > adding.TOMBSTONES - adding.SLACK and oldest[0] > revision:
+            return Changes(tuple(await self.jobs()), (), whole=True)
+        removed = await self._read("SELECT revision, job_id FROM removed WHERE revision > ? ORDER BY 1", revision)
+        jobs = await self._jobs("WHERE revision > ? ORDER BY revision", revision)
+        return Changes(tuple(jobs), tuple((row[0], row[1]) for row in removed), whole=False)
+
+    async def live(self) -> list[Job]:
+        """The jobs that run or wait for subjobs that may: those whose progress changes."""
+        return await self._jobs("WHERE status IN ('running', 'waiting_for_subjobs')")
+
+    async def needs(self, job_id: str) -> list[tuple[str, Status]]:
+        """The jobs that a job depends on, each with its status."""
+        rows = await self._read(
+            "SELECT needed, status FROM needs JOIN jobs ON id = needed WHERE job_id = ? ORDER BY needed", job_id
+        )
+        return [(row[0], Status(row[1])) for row in rows]
+
+    async def ahead(self, task: Task) -> int:
+        """How many queued tasks of the same engine stand before one in line."""
+        rows = await self._read(
+            "SELECT count(*) FROM tasks WHERE status = 'queued' AND renderer = ?1"
+            " AND (priority > ?2 OR (priority = ?2 AND id < ?3))",
+            task.renderer, task.priority, task.id,
+        )  # fmt: skip
+        return int(rows[0][0])
+
+    async def tasks(self, job_id: str) -> list[Task]:
+        """A job's own tasks."""
+        return await self._tasks("WHERE job_id = ?", job_id)
 
     async def job_ids(self) -> set[str]:
         return {row[0] for row in await self._read("SELECT id FROM jobs")}
@@ -108,9 +166,17 @@ class Store:
         return {status: found.get(status, 0) for status in Status}
 
     async def outputs(self, job_id: str) -> list[Output]:
-        """A job's published files, by name."""
-        rows = await self._read("SELECT name, size, sha256 FROM outputs WHERE job_id = ? ORDER BY name", job_id)
+        """A job's published files and those of its subjobs, by name."""
+        rows = await self._read(
+            "SELECT name, size, sha256, job_id FROM outputs WHERE job_id = ?1"
+            " OR job_id IN (SELECT id FROM jobs WHERE parent = ?1) ORDER BY name, job_id",
+            job_id,
+        )
         return [Output(*row) for row in rows]
+
+    async def ended(self) -> list[Job]:
+        """All jobs that have ended and are no subjobs."""
+        return await self._jobs(f"WHERE parent IS NULL AND status IN ({following.marks(ENDED)})")
 
     async def queued(self, renderer: str, now: float, limit: int, without: Sequence[int]) -> list[Task]:
         """The tasks of one engine that may start, first in line first, without those whose ids are given."""
@@ -121,9 +187,19 @@ class Store:
             renderer, now, *without, limit,
         )  # fmt: skip
 
+    async def is_due(self, now: float) -> bool:
+        """Whether a task waits whose time has come and whose needs are met."""
+        return bool(
+            await self._read(f"SELECT 1 FROM tasks WHERE status = 'waiting' AND not_before <= ? AND {MET} LIMIT 1", now)
+        )
+
     async def next_start(self, now: float) -> float | None:
-        """When the next queued task may start that may not yet."""
-        rows = await self._read("SELECT min(not_before) FROM tasks WHERE status = 'queued' AND not_before > ?", now)
+        """When the next task may start, or stop waiting, that may not yet."""
+        rows = await self._read(
+            "SELECT min(start) FROM (SELECT min(not_before) AS start FROM tasks WHERE status = 'queued' AND"
+            f" not_before > ?1 UNION ALL SELECT min(not_before) FROM tasks WHERE status = 'waiting' AND {MET})",
+            now,
+        )
         return rows[0][0] if rows else None
 
     async def running(self) -> list[Task]:
@@ -133,6 +209,15 @@ class Store:
     async def task(self, task_id: int) -> Task:
         """A task as it stands now."""
         return (await self._tasks("WHERE id = ?", task_id))[0]
+
+    async def _seq(self, job_id: str) -> int:
+        rows = await self._read("SELECT seq FROM jobs WHERE id = ?", job_id)
+        if not rows:
+            raise BadInput(f"after: no job has the id {job_id}.", code="invalid_field")
+        return int(rows[0][0])
+
+    async def _jobs(self, where: str, *values: Any) -> list[Job]:
+        return [_job(row) for row in await self._read(f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)]
 
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
         return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
@@ -153,7 +238,9 @@ async def _reader(path: Path) -> aiosqlite.Connection:
 
 
 def _job(row: Sequence[Any]) -> Job:
-    return msgspec.convert(dict(zip(Job.__struct_fields__, row, strict=True)), Job, strict=False)
+    values = dict(zip(Job.__struct_fields__, row, strict=True))
+    values["depends_on"] = msgspec.json.decode(values["depends_on"])
+    return msgspec.convert(values, Job, strict=False)
 
 
 def _task(row: Sequence[Any]) -> Task:

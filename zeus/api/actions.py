@@ -1,0 +1,77 @@
+"""What clients do to a job: cancel, delete, pause, resume, retry, another priority; and a subjob's news."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from zeus.api.bodies import as_object, convert, flag, number, read_json
+from zeus.api.keys import ZEUS
+from zeus.api.responses import job_id_of, json_response
+from zeus.api.views import full_view, job_view
+from zeus.errors import BadInput, Conflict, NotFound
+from zeus.model import ENDED, Job
+from zeus.wire import SubjobUpdate
+
+
+async def cancel(request: web.Request) -> web.Response:
+    job_id = _confirmed(request)
+    cancelled = await request.app[ZEUS].jobs.cancel(job_id)
+    if flag(request, "redirect"):
+        raise web.HTTPSeeOther("/")
+    return await _answer(request, cancelled)
+
+
+async def delete(request: web.Request) -> web.Response:
+    zeus = request.app[ZEUS]
+    return json_response(job_view(await zeus.jobs.delete(_confirmed(request)), (), zeus.jobs, zeus.config.node.name))
+
+
+async def pause(request: web.Request) -> web.Response:
+    return await _answer(request, await request.app[ZEUS].jobs.pause(job_id_of(request)))
+
+
+async def resume(request: web.Request) -> web.Response:
+    return await _answer(request, await request.app[ZEUS].jobs.resume(job_id_of(request)))
+
+
+async def retry(request: web.Request) -> web.Response:
+    return await _answer(request, await request.app[ZEUS].jobs.retry(job_id_of(request)))
+
+
+async def priority(request: web.Request) -> web.Response:
+    job_id = job_id_of(request)
+    if "value" not in request.query:
+        raise BadInput("value: say which priority, from 0 to 100.", code="missing_field")
+    value = number(request, "value", 0, 0, 100)
+    if value != int(value):
+        raise BadInput("value: a whole number from 0 to 100.", code="invalid_field")
+    return await _answer(request, await request.app[ZEUS].jobs.set_priority(job_id, int(value)))
+
+
+async def subjob_update(request: web.Request) -> web.Response:
+    """A subjob's state as its node tells it. Raises Conflict for an attempt that is not the present one."""
+    zeus, job_id = request.app[ZEUS], job_id_of(request)
+    update = convert(as_object(await read_json(request)), SubjobUpdate)
+    parent = await zeus.jobs.get(job_id)
+    child = next((each for each in await zeus.jobs.children(parent) if each.id == update.id), None)
+    if child is None:
+        raise NotFound(f"Job {job_id} has no subjob {update.id[:64]}.", code="subjob_not_found")
+    if update.attempt != child.attempt or (child.status in ENDED and update.status != child.status):
+        raise Conflict(
+            f"The update is of attempt {update.attempt}; the subjob is at {child.attempt} and {child.status.value}.",
+            code="stale_attempt",
+        )
+    zeus.jobs.note_progress(child, update.percent_complete, update.completed_frames)
+    return await _answer(request, parent)
+
+
+async def _answer(request: web.Request, job: Job) -> web.Response:
+    zeus = request.app[ZEUS]
+    return json_response(await full_view(job, zeus.jobs, zeus.config.node.name))
+
+
+def _confirmed(request: web.Request) -> str:
+    job_id = job_id_of(request)
+    if not flag(request, "confirm"):
+        raise BadInput("confirm: add confirm=1 to say that you mean it.", code="confirm_missing")
+    return job_id

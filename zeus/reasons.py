@@ -1,0 +1,82 @@
+"""Why a job does not run: what it waits for itself, and for each node the rules that refuse it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from zeus.engine import Tools
+from zeus.model import ENDED, Job, Place, Status, Task
+from zeus.registry import Registry
+from zeus.schedule.runner import Runner
+from zeus.store import Store
+from zeus.wire import Refusal, WhyView
+
+
+class Reasons:
+    """Answers with sentences for people; a node without one runs the job, or will at once."""
+
+    def __init__(self, store: Store, runner: Runner, registry: Registry, tools: Tools) -> None:
+        self._store = store
+        self._runner = runner
+        self._registry = registry
+        self._tools = tools
+
+    async def of(self, job_id: str) -> WhyView:
+        """Of one job. Raises JobNotFound."""
+        job = await self._store.job(job_id)
+        nodes: Sequence[Refusal] = ()
+        if job.status in (Status.QUEUED, Status.WAITING, Status.PAUSED):
+            tasks = await self._store.tasks(job.id)
+            nodes = [Refusal(place.node, await self._refusals(place, job.renderer, tasks)) for place in self._places()]
+        return WhyView(job.status.value, await self._own(job), nodes)
+
+    async def of_engine(self, renderer: str) -> list[Refusal]:
+        """Which nodes could not run a job of this engine, were nothing else to do."""
+        return [Refusal(place.node, await self._unable(renderer)) for place in self._places()]
+
+    def _places(self) -> list[Place]:
+        return self._runner.free_places()
+
+    async def _own(self, job: Job) -> list[str]:
+        if job.status in ENDED:
+            return [f"It has ended: {job.status.value}."]
+        if job.status is Status.RUNNING:
+            return [f"It is running on {job.node}."]
+        if job.status is Status.PAUSED:
+            return ["It is paused: resume it."]
+        if job.status is Status.WAITING_FOR_SUBJOBS:
+            unended = [child for child in await self._store.children(job.id) if child.status not in ENDED]
+            return [f"It ends with its subjobs, of which {len(unended)} have not ended."]
+        needs = await self._store.needs(job.id)
+        reasons = [f"It needs job {needed}, which is {status.value}." for needed, status in needs
+                   if status is not Status.FINISHED]  # fmt: skip
+        if job.not_before > time.time():
+            reasons.append(f"It shall not start before {_time(job.not_before)}.")
+        return reasons
+
+    async def _unable(self, renderer: str) -> list[str]:
+        """Why this node could not run an engine's jobs at all."""
+        engine = self._registry.engines.get(renderer)
+        if engine is None:
+            return [f"It has no engine {renderer}."]
+        reason = await engine.ready(self._tools)
+        return [] if reason is None else [f"Its engine {renderer} cannot run: {reason}."]
+
+    async def _refusals(self, place: Place, renderer: str, tasks: Sequence[Task]) -> list[str]:
+        reasons = await self._unable(renderer)
+        if place.free <= 0:
+            reasons.append("All its slots are taken (jobs.slots).")
+        if place.engines.get(renderer, 1) <= 0:
+            reasons.append(f"All its slots for {renderer} are taken (engines.{renderer}.slots).")
+        for task in tasks:
+            if task.not_before > time.time() and task.failures:
+                reasons.append(f"Its last attempt failed; the next is at {_time(task.not_before)}.")
+            if ahead := await self._store.ahead(task):
+                reasons.append(f"{ahead} tasks for {renderer} are before it in line.")
+        return reasons
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

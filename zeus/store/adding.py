@@ -1,0 +1,93 @@
+"""Storing new jobs, and removing old ones."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from zeus.errors import BadInput, Conflict
+from zeus.model import ENDED, Key, NewJob, Status
+from zeus.store.following import MET, follow, marks
+
+COLUMNS = NewJob.__struct_fields__
+KEY_LIFE = 24 * 3600.0
+"""Seconds that an Idempotency-Key is remembered."""
+TOMBSTONES = 10_000
+"""How many removed jobs are remembered, so that clients who ask for changes hear of them."""
+SLACK = 1000
+"""So many fewer may be there when the oldest of them counts as the first that is still remembered."""
+
+
+def add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key: Key | None = None) -> list[str]:
+    """Store jobs: all of them or, by an error, none; their ids, or those that the same key made before.
+
+    Raises Conflict when the key came with something else before, BadInput when a dependency is not there.
+    """
+    if key is not None and (made := _made_before(tx, key)) is not None:
+        return made
+    parents = {job.parent for job in jobs}
+    for job in jobs:
+        _insert(tx, revision, job, is_parent=job.id in parents)
+    made = [job.id for job in jobs if job.parent is None]
+    if key is not None:
+        row = (key.text, key.digest, msgspec.json.encode(made).decode(), time.time())
+        tx.execute("INSERT INTO keys (text, digest, made, created) VALUES (?, ?, ?, ?)", row)
+    return made
+
+
+def delete(tx: sqlite3.Connection, revision: int, job_id: str) -> list[str]:
+    """Remove an ended job's record and those of its subjobs; the ids of all, none when it is not there or not ended."""
+    ended = marks(ENDED)
+    if not tx.execute(f"SELECT 1 FROM jobs WHERE id = ? AND status IN ({ended})", (job_id,)).fetchone():
+        return []
+    ids = [row[0] for row in tx.execute("SELECT id FROM jobs WHERE id = ? OR parent = ?", (job_id, job_id))]
+    tx.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+    tx.executemany("INSERT INTO removed VALUES (?, ?)", [(revision, each) for each in ids])
+    tx.execute(
+        "DELETE FROM removed WHERE revision <= (SELECT revision FROM removed ORDER BY revision DESC LIMIT 1 OFFSET ?)",
+        (TOMBSTONES,),
+    )
+    return ids
+
+
+def _made_before(tx: sqlite3.Connection, key: Key) -> list[str] | None:
+    tx.execute("DELETE FROM keys WHERE created < ?", (time.time() - KEY_LIFE,))
+    row = tx.execute("SELECT digest, made FROM keys WHERE text = ?", (key.text,)).fetchone()
+    if row is None:
+        return None
+    if row[0] != key.digest:
+        raise Conflict("This Idempotency-Key came with another request before.", code="idempotency_conflict")
+    return msgspec.json.decode(row[1], type=list[str])
+
+
+def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:
+    row = {name: getattr(job, name) for name in COLUMNS}
+    row["depends_on"] = msgspec.json.encode(job.depends_on).decode()
+    row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else Status.WAITING, "revision": revision}
+    names, values = ", ".join(COLUMNS), ", ".join(f":{name}" for name in COLUMNS)
+    tx.execute(f"INSERT INTO jobs ({names}, status, revision) VALUES ({values}, :status, :revision)", row)
+    _insert_needs(tx, job)
+    if is_parent:
+        return
+    tx.execute(
+        "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before)"
+        " VALUES (:id, :renderer, :priority, 'waiting', :start_frame, :end_frame, :not_before)",
+        row,
+    )
+    tx.execute(
+        f"UPDATE tasks SET status = 'queued' WHERE job_id = ? AND not_before <= ? AND {MET}", (job.id, time.time())
+    )
+    follow(tx, revision, job.id)
+
+
+def _insert_needs(tx: sqlite3.Connection, job: NewJob) -> None:
+    for needed in job.depends_on:
+        found = tx.execute("SELECT status FROM jobs WHERE id = ?", (needed,)).fetchone()
+        if found is None:
+            raise BadInput(f"depends_on: no job has the id {needed}.", code="unknown_dependency")
+        if found[0] in (Status.FAILED, Status.CANCELLED):
+            raise BadInput(f"depends_on: job {needed} has ended as {found[0]}.", code="dependency_failed")
+        tx.execute("INSERT OR IGNORE INTO needs VALUES (?, ?)", (job.id, needed))

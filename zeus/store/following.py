@@ -1,0 +1,110 @@
+"""What follows from a task's move, in the same transaction: for its job, for the job's parent, for those that wait.
+
+All functions of the store that change something take the connection, which is within a transaction, and the revision
+of the change.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+
+from zeus.model import ENDED, Status, sources
+
+ORDER = (
+    Status.RUNNING,
+    Status.QUEUED,
+    Status.WAITING,
+    Status.PAUSED,
+    Status.FAILED,
+    Status.CANCELLED,
+    Status.FINISHED,
+)
+"""A job has the first of these that any of its tasks has."""
+
+
+def marks(statuses: Iterable[Status]) -> str:
+    """Statuses as a list in SQL."""
+    return ", ".join(f"'{status}'" for status in statuses)
+
+
+UNSTARTED = marks(status for status in sources(Status.CANCELLED) if status is not Status.RUNNING)
+"""SQL: the statuses that a cancel ends at once."""
+MET = """NOT EXISTS (SELECT 1 FROM needs n JOIN jobs needed ON needed.id = n.needed
+    WHERE n.job_id = tasks.job_id AND needed.status != 'finished')"""
+"""SQL: all jobs that a task's job depends on have finished."""
+
+
+def follow(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
+    """Let a job's status follow from its tasks', and whatever follows from that."""
+    found = {row[0] for row in tx.execute("SELECT DISTINCT status FROM tasks WHERE job_id = ?", (job_id,))}
+    set_status(tx, revision, job_id, next((each for each in ORDER if each in found), Status.FINISHED))
+
+
+def set_status(tx: sqlite3.Connection, revision: int, job_id: str, status: Status) -> None:
+    """Give a job a status, if it is another one, and pass on what that means for others."""
+    changed = tx.execute(
+        "UPDATE jobs SET status = :status, revision = :revision,"
+        " ended = CASE WHEN :ended THEN coalesce(ended, :now) ELSE NULL END"
+        " WHERE id = :id AND status != :status RETURNING parent",
+        {"status": status, "revision": revision, "ended": status in ENDED, "now": time.time(), "id": job_id},
+    ).fetchone()
+    if changed is None:
+        return
+    if status is Status.FINISHED:
+        release_dependents(tx, revision, job_id)
+    elif status in ENDED:
+        _cancel_dependents(tx, revision, job_id)
+    if changed[0] is not None:
+        _follow_children(tx, revision, changed[0])
+
+
+def release(tx: sqlite3.Connection, revision: int, now: float) -> int:
+    """Queue the tasks whose time has come and whose needs are met; how many there were."""
+    return _release(tx, revision, "not_before <= ?", (now,))
+
+
+def release_dependents(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
+    """Queue the tasks that waited for a job which has finished."""
+    where = "not_before <= ? AND job_id IN (SELECT job_id FROM needs WHERE needed = ?)"
+    _release(tx, revision, where, (time.time(), job_id))
+
+
+def _release(tx: sqlite3.Connection, revision: int, where: str, values: tuple[object, ...]) -> int:
+    freed = tx.execute(
+        f"UPDATE tasks SET status = 'queued' WHERE status = 'waiting' AND {where} AND {MET} RETURNING job_id", values
+    ).fetchall()
+    for (job_id,) in freed:
+        follow(tx, revision, job_id)
+    return len(freed)
+
+
+def _cancel_dependents(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
+    """End what can never start: a failed dependency ends its dependents, and theirs."""
+    waiting = tx.execute(
+        "SELECT DISTINCT t.job_id FROM tasks t JOIN needs n ON n.job_id = t.job_id"
+        f" WHERE n.needed = ? AND t.status IN ({UNSTARTED})",
+        (job_id,),
+    ).fetchall()
+    for (dependent,) in waiting:
+        tx.execute(f"UPDATE tasks SET status = 'cancelled' WHERE job_id = ? AND status IN ({UNSTARTED})", (dependent,))
+        tx.execute(
+            "UPDATE jobs SET error_code = 'dependency_failed', error_message = ? WHERE id = ?",
+            (f"Job {job_id}, which it depends on, did not finish.", dependent),
+        )
+        follow(tx, revision, dependent)
+
+
+def _follow_children(tx: sqlite3.Connection, revision: int, parent: str) -> None:
+    """Let a job of subjobs end once all of them have ended."""
+    found = {row[0] for row in tx.execute("SELECT DISTINCT status FROM jobs WHERE parent = ?", (parent,))}
+    status = Status.WAITING_FOR_SUBJOBS
+    if found <= ENDED:
+        status = next(each for each in ORDER if each in found)
+    tx.execute("UPDATE jobs SET revision = ? WHERE id = ?", (revision, parent))
+    if status is Status.FAILED:
+        tx.execute(
+            "UPDATE jobs SET error_code = 'subjob_failed', error_message = 'A subjob failed.' WHERE id = ?", (parent,)
+        )
+    set_status(tx, revision, parent, status)

@@ -1,0 +1,93 @@
+"""An attempt's beginning and its ends. A result that comes with another attempt's number changes nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Sequence
+
+from zeus.model import COMES_TRUE, Output, Progress, Status, Task, Wish, sources
+from zeus.store.following import follow, marks
+
+
+def begin(tx: sqlite3.Connection, revision: int, task: Task, node: str) -> int | None:
+    """Take a queued task into work; the number of its new attempt, or None when it is not queued any more."""
+    row = tx.execute(
+        "UPDATE tasks SET status = 'running', attempt = attempt + 1, wish = '' WHERE id = ? AND status = 'queued'"
+        " RETURNING attempt",
+        (task.id,),
+    ).fetchone()
+    if row is None:
+        return None
+    tx.execute(
+        "UPDATE jobs SET attempt = ?, node = ?, percent = 0, revision = ?, started = coalesce(started, ?),"
+        " error_code = NULL, error_message = NULL WHERE id = ?",
+        (row[0], node, revision, time.time(), task.job_id),
+    )
+    follow(tx, revision, task.job_id)
+    return int(row[0])
+
+
+def finish(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, outputs: Sequence[Output]) -> bool:
+    """Record an attempt's published outputs and end the task; False when the attempt is not the present one."""
+    if not _is_present(tx, task, attempt):
+        return False
+    tx.executemany(
+        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
+        [(task.job_id, output.name, output.size, output.sha256) for output in outputs],
+    )
+    tx.execute(
+        "UPDATE jobs SET percent = 100, completed_frames = coalesce(end_frame - start_frame + 1, completed_frames),"
+        " file_count = (SELECT count(*) FROM outputs WHERE job_id = jobs.id) WHERE id = ?",
+        (task.job_id,),
+    )
+    return _move(tx, revision, task, attempt, Status.FINISHED)
+
+
+def fail(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, code: str, message: str) -> bool:
+    """End a task as failed, with the reason."""
+    if not _is_present(tx, task, attempt):
+        return False
+    tx.execute("UPDATE jobs SET error_code = ?, error_message = ? WHERE id = ?", (code, message, task.job_id))
+    return _move(tx, revision, task, attempt, Status.FAILED)
+
+
+def requeue(
+    tx: sqlite3.Connection, revision: int, task: Task, attempt: int, counts: bool, not_before: float = 0.0
+) -> bool:
+    """Put a running task back in line, or where a wish for it wants it, now that nothing of it runs any more.
+
+    `counts` says whether the attempt counts toward max_attempts.
+    """
+    if not _is_present(tx, task, attempt):
+        return False
+    (wish,) = tx.execute("SELECT wish FROM tasks WHERE id = ?", (task.id,)).fetchone()
+    tx.execute(
+        "UPDATE tasks SET failures = failures + ?, not_before = ? WHERE id = ?", (int(counts), not_before, task.id)
+    )
+    return _move(tx, revision, task, attempt, COMES_TRUE.get(Wish(wish), Status.QUEUED))
+
+
+def keep_progress(tx: sqlite3.Connection, revision: int, progress: Sequence[tuple[str, Progress]]) -> None:
+    """Bring the progress of running jobs to the disk."""
+    tx.executemany(
+        "UPDATE jobs SET percent = ?, completed_frames = ? WHERE id = ? AND status = 'running'",
+        [(each.percent, each.completed_frames, job_id) for job_id, each in progress],
+    )
+
+
+def _is_present(tx: sqlite3.Connection, task: Task, attempt: int) -> bool:
+    found = tx.execute(
+        "SELECT 1 FROM tasks WHERE id = ? AND attempt = ? AND status = 'running'", (task.id, attempt)
+    ).fetchone()
+    return found is not None
+
+
+def _move(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, to: Status) -> bool:
+    moved = tx.execute(
+        f"UPDATE tasks SET status = ?, wish = '' WHERE id = ? AND attempt = ? AND status IN ({marks(sources(to))})",
+        (to, task.id, attempt),
+    ).rowcount
+    if moved:
+        follow(tx, revision, task.job_id)
+    return bool(moved)

@@ -1,0 +1,87 @@
+"""What users wish of a job: cancel, pause, resume, retry, another priority. A job of subjobs passes it on to them.
+
+What is not running changes at once; for what is running the wish is put on record, and the ids of those tasks are the
+answer: it comes true when their attempts have ended.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable
+
+from zeus.errors import Conflict
+from zeus.model import COMES_TRUE, ENDED, Status, Wish, sources
+from zeus.store.following import MET, follow, marks
+
+FAMILY = "job_id IN (SELECT id FROM jobs WHERE id = :id OR parent = :id)"
+
+
+def end(tx: sqlite3.Connection, revision: int, job_id: str, wish: Wish) -> list[int]:
+    """Cancel or pause. Raises Conflict when there is nothing to pause; a cancel of what has ended does nothing."""
+    target = COMES_TRUE[wish]
+    idle = marks(status for status in sources(target) if status is not Status.RUNNING)
+    moved = tx.execute(
+        f"UPDATE tasks SET status = :target WHERE {FAMILY} AND status IN ({idle}) RETURNING job_id",
+        {"id": job_id, "target": target},
+    ).fetchall()
+    running = tx.execute(
+        f"UPDATE tasks SET wish = :wish WHERE {FAMILY} AND status = 'running'"
+        " AND (:wish = 'cancel' OR wish != 'cancel') RETURNING id",
+        {"id": job_id, "wish": wish},
+    ).fetchall()
+    if wish is Wish.PAUSE and not moved and not running:
+        raise Conflict(f"A job that is {_status(tx, job_id)} cannot be paused.", code="cannot_pause")
+    _follow_all(tx, revision, moved)
+    return [row[0] for row in running]
+
+
+def resume(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
+    """Put a paused job back in line. Raises Conflict when it is not paused."""
+    if not _requeue(tx, revision, job_id, [Status.PAUSED]):
+        raise Conflict(f"A job that is {_status(tx, job_id)} cannot be resumed.", code="cannot_resume")
+
+
+def retry(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
+    """Start a failed or cancelled job anew, what has finished of it kept. Raises Conflict when it is neither."""
+    if not _requeue(tx, revision, job_id, [Status.FAILED, Status.CANCELLED]):
+        raise Conflict(f"A job that is {_status(tx, job_id)} cannot be tried again.", code="cannot_retry")
+
+
+def set_priority(tx: sqlite3.Connection, revision: int, job_id: str, priority: int) -> None:
+    """Change a job's place in line. Raises Conflict when it has ended."""
+    changed = tx.execute(
+        f"UPDATE jobs SET priority = :priority, revision = :revision"
+        f" WHERE (id = :id OR parent = :id) AND status NOT IN ({marks(ENDED)})",
+        {"id": job_id, "priority": priority, "revision": revision},
+    ).rowcount
+    if not changed:
+        raise Conflict(f"A job that is {_status(tx, job_id)} has no place in line.", code="job_ended")
+    tx.execute(f"UPDATE tasks SET priority = :priority WHERE {FAMILY}", {"id": job_id, "priority": priority})
+
+
+def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable[Status]) -> bool:
+    values = {"id": job_id, "now": time.time()}
+    moved = tx.execute(
+        "UPDATE tasks SET failures = 0, not_before = (SELECT not_before FROM jobs WHERE id = job_id),"
+        f" status = 'waiting' WHERE {FAMILY} AND status IN ({marks(froms)}) RETURNING job_id",
+        values,
+    ).fetchall()
+    for (each,) in moved:
+        tx.execute("UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = ? OR id = ?", (each, job_id))
+        tx.execute(
+            f"UPDATE tasks SET status = 'queued' WHERE job_id = :job AND not_before <= :now AND {MET}",
+            {"job": each, "now": values["now"]},
+        )
+    _follow_all(tx, revision, moved)
+    return bool(moved)
+
+
+def _follow_all(tx: sqlite3.Connection, revision: int, moved: Iterable[tuple[str]]) -> None:
+    for (job_id,) in moved:
+        follow(tx, revision, job_id)
+
+
+def _status(tx: sqlite3.Connection, job_id: str) -> str:
+    row = tx.execute("SELECT status FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return str(row[0]) if row else "not there"

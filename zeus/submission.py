@@ -1,0 +1,198 @@
+"""Checking what is asked for, before anything is stored: a request becomes jobs that can run, or a clear error."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeus.engine import Engine, Span
+from zeus.errors import BadInput, ZeusError
+from zeus.model import NewJob
+from zeus.names import safe_name
+from zeus.registry import Registry
+
+LONGEST_NAME = 200
+
+
+class ChildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An explicit subjob: the frames and arguments in which it differs from its parent."""
+
+    name: str | None = None
+    start_frame: int | None = None
+    end_frame: int | None = None
+    args: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for. Frames include both ends; either both are given or none."""
+
+    name: str | None = None
+    renderer: str | None = None
+    renderer_version: str = "latest"
+    start_frame: int | None = None
+    end_frame: int | None = None
+    args: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    enable_split_jobs: bool = False
+    child_jobs: Sequence[ChildRequest] = ()
+    local_path: str | None = None
+    priority: int = 50
+    depends_on: Sequence[str] = ()
+    not_before: float = 0.0
+    max_attempts: int | None = None
+    notes: str = ""
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The input of a job: `name` as its sender calls it, `path` where it is a file of the owner's own."""
+
+    name: str
+    path: str | None = None
+
+
+class Submissions:
+    """Makes jobs of requests, with the engines and the rules of one node."""
+
+    def __init__(self, registry: Registry, *, max_attempts: int, local_roots: Sequence[Path]) -> None:
+        self._registry = registry
+        self._max_attempts = max_attempts
+        self._local_roots = local_roots
+
+    def check(self, requests: Sequence[JobRequest], uploaded: str | None) -> list[NewJob]:
+        """The jobs of all requests, a parent before its subjobs. `uploaded` is the name of the file sent with them.
+
+        Raises BadInput that names the field and, where there are several requests, which one. Reads the disk.
+        """
+        if not requests:
+            raise BadInput("The list of jobs is empty.", code="no_jobs")
+        jobs = []
+        for index, request in enumerate(requests):
+            try:
+                jobs += self._family(request, uploaded)
+            except ZeusError as error:
+                where = "" if len(requests) == 1 else f"Job {index} of the list: "
+                raise type(error)(where + error.message, code=error.code) from None
+        return jobs
+
+    def _family(self, request: JobRequest, uploaded: str | None) -> list[NewJob]:
+        source = self._source(request, uploaded)
+        engine = self._engine(request, source)
+        if engine.needs_input and source is None:
+            raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
+        parent = self._job(request, engine, source)
+        return [parent, *(self._child(request, parent, child, engine, source) for child in request.child_jobs)]
+
+    def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None) -> NewJob:
+        args, span = engine.settle(_convert(engine, request.args), _span(request.start_frame, request.end_frame))
+        return NewJob(
+            id=str(uuid.uuid4()),
+            name=_name(request, source, args),
+            renderer=engine.name,
+            renderer_version=request.renderer_version,
+            args=msgspec.json.encode(args),
+            created=time.time(),
+            priority=request.priority,
+            max_attempts=request.max_attempts or self._max_attempts,
+            start_frame=span.start if span else None,
+            end_frame=span.end if span else None,
+            enable_split_jobs=request.enable_split_jobs,
+            input=safe_name(source.name) if source is not None and source.path is None else None,
+            local_path=source.path if source is not None else None,
+            notes=request.notes,
+            not_before=request.not_before,
+            depends_on=tuple(dict.fromkeys(request.depends_on)),
+        )
+
+    def _child(
+        self, request: JobRequest, parent: NewJob, child: ChildRequest, engine: Engine[Any], source: Source | None
+    ) -> NewJob:
+        span = _span(child.start_frame, child.end_frame) or _span(parent.start_frame, parent.end_frame)
+        number = request.child_jobs.index(child)
+        _check_inside(span, parent, number)
+        frames = (span.start, span.end) if span else (None, None)
+        own = msgspec.structs.replace(
+            request,
+            name=child.name or f"{parent.name} {number + 1}",
+            start_frame=frames[0],
+            end_frame=frames[1],
+            args={**request.args, **child.args},
+        )
+        made = self._job(own, engine, source)
+        return msgspec.structs.replace(made, parent=parent.id)
+
+    def _source(self, request: JobRequest, uploaded: str | None) -> Source | None:
+        if request.local_path is None:
+            return None if uploaded is None else Source(uploaded)
+        if uploaded is not None:
+            raise BadInput("local_path: a file was uploaded too; send one of them.", code="two_inputs")
+        return Source(Path(request.local_path).name, str(self._local(request.local_path)))
+
+    def _engine(self, request: JobRequest, source: Source | None) -> Engine[Any]:
+        if request.renderer_version != "latest":
+            raise BadInput('renderer_version: only "latest" can be asked for here.', code="unknown_version")
+        if request.renderer is not None:
+            return self._registry.get(request.renderer)
+        if source is None:
+            raise BadInput("renderer: name an engine, or send a file that tells it.", code="missing_field")
+        engine = self._registry.for_filename(source.name)
+        if engine is None:
+            name = source.name[:80]
+            raise BadInput(f'renderer: no engine takes a file named "{name}"; name one.', code="unknown_engine")
+        return engine
+
+    def _local(self, raw: str) -> Path:
+        """The real path of an owner's file, which must lie under a configured root. A sequence's pattern may."""
+        roots = [root.resolve() for root in self._local_roots]
+        if not roots:
+            raise BadInput(
+                "local_path: this node has no files.local_roots; upload the file.", code="local_path_not_allowed"
+            )
+        if "\0" in raw:
+            raise BadInput("local_path: this is no path.", code="invalid_field")
+        path = Path(raw)
+        real = path.parent.resolve() / path.name if _is_pattern(path.name) else path.resolve()
+        if not path.is_absolute() or not any(real.is_relative_to(root) for root in roots):
+            raise BadInput("local_path: it must lie in one of files.local_roots.", code="local_path_not_allowed")
+        if not _is_pattern(path.name) and not real.is_file():
+            raise BadInput("local_path: there is no such file.", code="file_not_found")
+        return real
+
+
+def _check_inside(span: Span | None, parent: NewJob, number: int) -> None:
+    first, last = parent.start_frame, parent.end_frame
+    if span is not None and first is not None and last is not None and not first <= span.start <= span.end <= last:
+        raise BadInput(
+            f"child_jobs[{number}]: frames {span.start} to {span.end} are outside the job's, {first} to {last}.",
+            code="invalid_frames",
+        )
+
+
+def _is_pattern(name: str) -> bool:
+    return "#" in name or "%" in name
+
+
+def _convert(engine: Engine[Any], args: Mapping[str, Any]) -> Any:
+    try:
+        return msgspec.convert(args, engine.Args)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        raise BadInput(f"args{path.rstrip('`')}: {text}.", code="invalid_args") from error
+
+
+def _span(start: int | None, end: int | None) -> Span | None:
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        raise BadInput("start_frame and end_frame go together; one is missing.", code="invalid_frames")
+    if end < start:
+        raise BadInput(f"end_frame: {end} is before start_frame, {start}.", code="invalid_frames")
+    return Span(start, end)
+
+
+def _name(request: JobRequest, source: Source | None, args: Any) -> str:
+    said = source.name.replace("\\", "/").rpartition("/")[2] if source is not None else getattr(args, "prompt", None)
+    return (request.name or said or request.renderer or "")[:LONGEST_NAME]
