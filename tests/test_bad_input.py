@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ async def test_bodies(node: Node, api: Api, path: str) -> None:
         ({"prompt": " \n "}, "missing_prompt", "prompt"),
         ({"prompt": None}, "missing_prompt", "prompt"),
         ({"prompt": 5}, "invalid_field", "prompt"),
-        ({"prompt": "fox", "colour": "red"}, "invalid_field", "colour"),
+        ({"prompt": "fox", "colour": "red"}, "unknown_field", "colour"),
         ({"prompt": "fox", "width": "wide"}, "invalid_field", "width"),
         ({"prompt": "fox", "width": 0}, "invalid_args", "width"),
         ({"prompt": "fox", "width": 10**30}, "invalid_args", "width"),
@@ -91,7 +92,7 @@ async def test_generate_names_what_is_wrong(node: Node, api: Api, body: Any, cod
         ({"renderer": "noop", "webhook": "http://x"}, "unsupported_field", "webhook"),
         ({"renderer": "noop", "preset": "x"}, "unsupported_field", "preset"),
         ({"renderer": "noop", "child_jobs": 5}, "invalid_field", "child_jobs"),
-        ({"renderer": "noop", "child_jobs": [{"frames": 5}]}, "invalid_field", "frames"),
+        ({"renderer": "noop", "child_jobs": [{"frames": 5}]}, "unknown_field", "frames"),
         ({"renderer": "noop", "child_jobs": [{"start_frame": 5}]}, "invalid_frames", "end_frame"),
         (
             {"renderer": "noop", "start_frame": 1, "end_frame": 9, "child_jobs": [{"start_frame": 5, "end_frame": 10}]},
@@ -176,6 +177,16 @@ HEAD = b'--B\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n'
         (RAW + HEAD % b"a" + b"Content-Transfer-Encoding: base64\r\n\r\neA==\r\n--B--\r\n",
          "multipart/form-data; boundary=B", 415),
         (RAW + HEAD % b"a" + b"\r\nhalf a file", "multipart/form-data; boundary=B", 400),
+        (b'--B\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--B--\r\n',
+         "multipart/form-data; boundary=B", 400),
+        (b'--B\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + b"x" * 40 + b"\r\n" + RAW + b"--B--\r\n",
+         "multipart/form-data; boundary=B", 400),
+        (b'--%b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\nutf-8\r\n--B--\r\n' % (b"B" * 50),
+         "multipart/form-data; boundary=" + "B" * 50, 400),
+        (b"\n" * (1 << 17) + RAW + b"--B--\r\n", "multipart/form-data; boundary=B", 400),
+        (b"x" * 63 + b"\n" + b"x\n" * (1 << 16) + RAW + b"--B--\r\n", "multipart/form-data; boundary=B", 400),
+        (RAW + b"--B\r\n" + b"X: %b\r\n" % (b"a" * 4000) * 20 + b"\r\nx\r\n--B--\r\n",
+         "multipart/form-data; boundary=B", 400),
         (b"--B\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n--C--\r\n--B--\r\n",
          "multipart/form-data; boundary=B", 400),
     ],
@@ -259,6 +270,24 @@ async def test_ranges_that_cannot_be(api: Api) -> None:
         assert status in (200, 416), value
 
 
+async def test_a_refused_range_is_an_error_like_all_others(api: Api) -> None:
+    job_id = await api.add(content="12345")
+    await api.until(job_id)
+    url = f"{api.url}/api/jobs/{job_id}/download?filename=out.txt"
+    for value in ("bytes=100-", "bytes=5-", "bytes=5-1", "bytes=x"):
+        async with api.session.get(url, headers={"Range": value}) as got:
+            check_error(got.status, await got.json(), 416, "range_not_satisfiable")
+            assert got.headers["Content-Range"] == "bytes */5" and "Content-Disposition" not in got.headers
+        async with api.session.get(url, headers={"Range": value, "X-API-Version": "0.1"}) as got:
+            assert (got.status, got.content_type, await got.text()) == (
+                416, "text/plain", "The file has 5 bytes, and not those.",
+            )  # fmt: skip
+        async with api.session.head(url, headers={"Range": value}) as got:
+            assert (got.status, await got.read()) == (416, b"")
+    for value, part in (("bytes=0-1", "12"), ("bytes=-2", "45"), ("bytes=4-99", "5"), ("bytes=-99", "12345")):
+        assert await api.get(url.removeprefix(api.url), headers={"Range": value}) == (206, part)
+
+
 async def test_unknown_routes_and_methods(api: Api) -> None:
     status, error = await api.get("/api/nothing")
     check_error(status, error, 404, "not_found")
@@ -317,6 +346,31 @@ async def test_an_upload_that_stops_half_way_leaves_nothing(node: Node, api: Api
         if not list(node.zeus.files.incoming.iterdir()):
             break
     assert list(node.zeus.files.incoming.iterdir()) == [] and list(node.zeus.files.jobs.iterdir()) == []
+
+
+async def test_a_form_of_nothing_but_lines_blocks_nobody(node: Node, api: Api) -> None:
+    host, port = node.url.removeprefix("http://").split(":")
+    head = f"POST /api/add_job HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+
+    async def flood() -> bytes:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+        for _ in range(100):
+            writer.write(b"10000\r\n" + b"\n" * 65536 + b"\r\n")
+            await asyncio.sleep(0)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), 30)
+        writer.close()
+        return answer
+
+    floods = [asyncio.create_task(flood()) for _ in range(4)]
+    longest = 0.0
+    while not all(each.done() for each in floods):
+        before = time.monotonic()
+        assert (await api.get("/api/heartbeat"))[0] == 200
+        longest = max(longest, time.monotonic() - before)
+    for each in floods:
+        assert b" 400 " in each.result()[:30] and b"invalid_multipart" in each.result()
+    assert longest < 2
 
 
 async def test_an_upload_that_stalls_is_given_up(spawn_node: Callable[..., NodeProcess], tmp_path: Path) -> None:

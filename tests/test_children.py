@@ -183,14 +183,29 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-async def test_a_guardian_that_was_killed_is_replaced(children: Children) -> None:
-    await run(children, "exit:0")
+async def test_a_guardian_that_was_killed_is_replaced_at_once(children: Children) -> None:
+    task = asyncio.create_task(run(children, "sleep:600"))
+    while not marked(UUID):
+        await asyncio.sleep(0.05)
     first = children._guardian
     assert first is not None
     first.kill()
-    await first.wait()
-    await run(children, "exit:0")
-    assert children._guardian is not None and children._guardian.pid != first.pid
+    async with asyncio.timeout(HANG):
+        while children._guardian is first:
+            await asyncio.sleep(0.05)
+    assert children._guardian is not None and children._guardian.returncode is None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_group_is_off_the_record_as_soon_as_it_is_empty(children: Children) -> None:
+    process = await children.launch([sys.executable, "-c", "pass"], label="worker")
+    await process.wait()
+    async with asyncio.timeout(HANG):
+        while children._groups:
+            await asyncio.sleep(0.01)
+    await children.end(process)
 
 
 async def test_cancel_over_http_answers_when_everything_is_gone(api: Api) -> None:

@@ -81,6 +81,18 @@ async def test_our_own_page_and_plain_programs(api: Api) -> None:
         assert (await api.post("/api/add_job", json={"renderer": "noop"}, headers=headers))[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/api/add_job", "/api/generate"])
+async def test_only_who_may_come_in_is_told_to_go_on(node: Node, path: str) -> None:
+    body = "Content-Type: application/json\r\nContent-Length: 2\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: %s\r\n{body}Expect: %s\r\nConnection: close\r\n\r\n"
+    assert (await raw(node, head % ("evil.example", "100-continue") + "{}")).startswith(b"HTTP/1.1 403")
+    assert (await raw(node, head % ("localhost", "100-continue"))) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    answer = await raw(node, head % ("localhost", "200-ok") + "{}")
+    assert answer.startswith(b"HTTP/1.1 417") and b'{"error":"bad_request"' in answer
+    plain = await raw(node, (head % ("localhost", "x")).replace("Connection", "X-API-Version: 0.1\r\nConnection"))
+    assert plain.startswith(b"HTTP/1.1 417") and b"text/plain" in plain
+
+
 async def test_beyond_loopback_a_token_is_needed(
     spawn_node: Callable[..., NodeProcess], api: Api, tmp_path: Path
 ) -> None:

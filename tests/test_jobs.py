@@ -145,6 +145,24 @@ async def test_an_engine_without_output_fails(api: Api) -> None:
     assert (job["status"], job["error"]["code"]) == ("failed", "output_invalid")
 
 
+async def test_an_output_whose_name_cannot_be_shown_fails(api: Api) -> None:
+    job = await api.until(await api.add(files=["a\nb.txt"]))
+    assert (job["status"], job["attempt"], job["error"]["code"]) == ("failed", 1, "output_invalid")
+
+
+async def test_an_engine_that_cancels_itself_has_failed(api: Api) -> None:
+    job = await api.until(await api.add(fail="cancel itself"))
+    assert (job["status"], job["attempt"]) == ("failed", 3)
+
+
+async def test_a_cancelled_job_keeps_its_progress(api: Api) -> None:
+    job_id = await api.add(seconds=4)
+    while (await api.get(f"/api/jobs/{job_id}"))[1]["percent_complete"] == 0:
+        await asyncio.sleep(0.05)
+    _, job = await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
+    assert job["status"] == "cancelled" and job["percent_complete"] > 0
+
+
 async def test_hidden_names_are_never_outputs(api: Api) -> None:
     job_id = await api.add(files=[".hidden", "seen.txt"])
     await api.until(job_id)

@@ -20,12 +20,12 @@ LAYERS = (
     "cli",
     "api",
     "server",
-    "jobs recovery",
+    "jobs recovery reasons",
     "schedule",
-    "progress",
+    "progress catalog submission",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " guardian names peers failpoint",
+    " guardian names peers failpoint tokens",
     "engine config wire",
     "errors model",
 )

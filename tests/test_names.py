@@ -11,10 +11,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zeus.errors import BadInput
-from zeus.names import LONGEST, safe_name
+from zeus.names import LONGEST, safe_name, without_folders
 
 NASTY = st.lists(
-    st.sampled_from(["/", "\\", ".", "..", "\0", "\n", " ", "a", "ü", "\u202e", "C:", "~", "%2f", "e\u0301", ":"])
+    st.sampled_from(
+        [
+            "/",
+            "\\",
+            ".",
+            "..",
+            "\0",
+            "\n",
+            " ",
+            "a",
+            "ü",
+            "\u202e",
+            "C:",
+            "~",
+            "%2f",
+            "e\u0301",
+            ":",
+            "con",
+            "NUL",
+            "lpt1",
+        ]
+    )
 ).map("".join)
 
 
@@ -26,6 +47,8 @@ def test_whatever_is_sent_stays_in_the_folder(raw: str) -> None:
         assert name not in ("", ".", "..") and not name.startswith(".")
         assert "/" not in name and "\\" not in name and name.isprintable()
         assert len(name.encode()) <= LONGEST
+        assert not name.startswith((" ", ".")) and not name.endswith((" ", "."))
+        assert name.partition(".")[0].rstrip().upper() not in ("CON", "NUL", "LPT1")
         assert unicodedata.normalize("NFC", name) == name or len(name.encode()) > LONGEST - 8
         assert (Path("/jobs/input") / name).resolve().parent == Path("/jobs/input")
         assert safe_name(name) == name
@@ -50,8 +73,34 @@ def test_what_is_no_name(raw: str) -> None:
         ("ü" * 300 + ".blend", "ü" * 97 + ".blend"),
         ("x" * 300, "x" * 200),
         ("a." + "x" * 300, "a." + "x" * 198),
+        (". .a", "a"),
+        (" .. x", "x"),
+        ("a.mp4. ", "a.mp4"),
+        ("x. . .", "x"),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("com1", "_com1"),
+        ("COM¹.mp4", "_COM¹.mp4"),
+        ("nul .a.b", "_nul .a.b"),
+        ("con" + " " * 200 + "x", "_con"),
+        ("con." + "x" * 196, "_con." + "x" * 195),
+        ("console.log", "console.log"),
+        ("com10", "com10"),
+        ("\u3000.a\u00a0", "a"),
         ("a\u202egpj.exe", "a_gpj.exe"),
     ],
 )
 def test_names_are_made_safe(raw: str, name: str) -> None:
     assert safe_name(raw) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("No such file: '/home/me/storage/x.mp4'", "No such file: 'x.mp4'"),
+        ("/a/b/c: bad, and/or n/a", "c: bad, and/or n/a"),
+        ("nothing here", "nothing here"),
+    ],
+)
+def test_texts_lose_their_folders(text: str, shown: str) -> None:
+    assert without_folders(text) == shown

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
+from zeus.errors import BadInput, Conflict, JobNotFound, NoSpace, StoreFailed, ZeusError
 from zeus.feed import Feed
-from zeus.model import MOVES, NewJob, Output, Status, Task, string_to_status
+from zeus.model import MOVES, NewJob, Output, Status, Task, Wish, string_to_status
 from zeus.store import Store
 from zeus.store.schema import STEPS
 
@@ -78,7 +78,7 @@ async def test_a_write_that_fails_alone_is_undone_alone(opened: Opened) -> None:
     await opened.store.add_jobs([twin])
     writes = [opened.store.add_jobs([new(), twin]), opened.store.add_jobs([new(name="good")])]
     bad, good = await asyncio.gather(*writes, return_exceptions=True)
-    assert isinstance(bad, sqlite3.IntegrityError) and good is None
+    assert isinstance(bad, sqlite3.IntegrityError) and isinstance(good, list)
     assert sorted(job.name for job in await opened.store.jobs()) == ["good", "n"]
     assert opened.failures == []
 
@@ -93,7 +93,7 @@ async def test_only_the_present_attempt_can_end_a_task(opened: Opened) -> None:
     late = [Output("late.txt", 1, "00")]
     assert not await store.finish(task, 1, late)
     assert not await store.fail(task, 1, "late", "late")
-    assert not await store.cancelled(task, 1)
+    assert not await store.requeue(task, 1, counts=False, wish=Wish.CANCEL)
     assert await store.outputs(job_id) == []
     assert await store.finish(task, 2, [Output("out.txt", 4, "ab")])
     assert not await store.fail(task, 2, "late", "late")
@@ -103,13 +103,17 @@ async def test_only_the_present_attempt_can_end_a_task(opened: Opened) -> None:
 
 async def test_a_job_that_ended_takes_no_other_move(opened: Opened) -> None:
     store = opened.store
-    for end in ("finish", "fail", "cancelled"):
+    ends = (
+        lambda task: store.finish(task, 1, []),
+        lambda task: store.fail(task, 1, "code", "words"),
+        lambda task: store.requeue(task, 1, counts=False, wish=Wish.CANCEL),
+    )
+    for end in ends:
         job_id, task = await add(store)
         await store.begin(task, "here")
-        arguments = {"finish": [[]], "fail": ["code", "words"], "cancelled": []}[end]
-        assert await getattr(store, end)(task, 1, *arguments)
+        assert await end(task)
         ended = await store.job(job_id)
-        assert await store.cancel(job_id) == []
+        assert await store.end(job_id, Wish.CANCEL) == []
         assert not await store.requeue(task, 1, counts=False)
         assert await store.begin(task, "here") is None
         assert await store.job(job_id) == ended
@@ -118,7 +122,10 @@ async def test_a_job_that_ended_takes_no_other_move(opened: Opened) -> None:
 async def test_a_wish_to_cancel_outlives_a_failure_that_would_be_tried_again(opened: Opened) -> None:
     job_id, task = await add(opened.store)
     await opened.store.begin(task, "here")
-    assert await opened.store.cancel(job_id) == [task.id]
+    assert await opened.store.end(job_id, Wish.CANCEL) == [task.id]
+    assert await opened.store.end(job_id, Wish.CANCEL) == [task.id]
+    with pytest.raises(Conflict):
+        await opened.store.end(job_id, Wish.PAUSE)
     assert (await opened.store.job(job_id)).status is Status.RUNNING
     await opened.store.requeue(task, 1, counts=True)
     assert (await opened.store.job(job_id)).status is Status.CANCELLED
@@ -179,8 +186,8 @@ async def test_durability_settings(opened: Opened) -> None:
 async def test_unknown_jobs(opened: Opened) -> None:
     with pytest.raises(JobNotFound):
         await opened.store.job("nothing")
-    assert await opened.store.cancel("nothing") == []
-    assert not await opened.store.delete("nothing")
+    assert await opened.store.end("nothing", Wish.CANCEL) == []
+    assert await opened.store.delete("nothing") == []
 
 
 async def test_the_feed_wakes_all_times_out_and_closes() -> None:
@@ -208,4 +215,31 @@ def test_words_of_states() -> None:
         assert string_to_status(word) is status
     with pytest.raises(BadInput, match="no status"):
         string_to_status("done")
-    assert Status.FINISHED not in MOVES and Status.CANCELLED not in MOVES and Status.FAILED not in MOVES
+    assert Status.FINISHED not in MOVES, "what has finished stays so"
+
+
+async def test_a_full_database_refuses_writes_and_takes_them_again(opened: Opened) -> None:
+    """SQLite's own limit of pages stands in for the disk's end."""
+    connection = opened.store._writer._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    revision = opened.store.take_revision()
+    results = await asyncio.gather(
+        *(opened.store.add_jobs([new(notes="x" * 20_000)]) for _ in range(20)), revision, return_exceptions=True
+    )
+    assert any(isinstance(each, NoSpace) for each in results[:-1])
+    assert isinstance(results[-1], int), "what needs no disk goes on without it"
+    assert opened.failures == []
+    connection.execute("PRAGMA max_page_count = 1000000")
+    await opened.store.add_jobs([new()])
+
+
+async def test_after_a_failure_of_the_database_nothing_is_written_any_more(opened: Opened) -> None:
+    def broken(tx: sqlite3.Connection, revision: int) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.raises(StoreFailed):
+        await opened.store._writer.write(broken)
+    assert len(opened.failures) == 1
+    with pytest.raises(StoreFailed):
+        await opened.store.add_jobs([new()])

@@ -53,6 +53,8 @@ class Children:
         self._groups: set[int] = set()
         self._guardian: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
+        self._closing = False
+        self._watches: set[asyncio.Task[None]] = set()
 
     async def launch(
         self,
@@ -79,6 +81,7 @@ class Children:
             raise ToolFailed(f"{Path(argv[0]).name} cannot be started: {reason}.", retry=False) from error
         self._groups.add(process.pid)
         self._tell(f"+{process.pid}")
+        self._watch(self._forget_when_gone(process))
         failpoint("spawn")
         return process
 
@@ -92,6 +95,7 @@ class Children:
 
     async def close(self) -> None:
         """Let the guardian go, which ends what may be left."""
+        self._closing = True
         if self._guardian is not None and self._guardian.stdin is not None:
             self._guardian.stdin.close()
             await self._guardian.wait()
@@ -107,6 +111,29 @@ class Children:
             )  # fmt: skip
             for group in self._groups:
                 self._tell(f"+{group}")
+            self._watch(self._replace_when_gone(self._guardian))
+
+    def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
+
+    async def _replace_when_gone(self, guardian: asyncio.subprocess.Process) -> None:
+        """Never leave a child without a guardian, even if someone kills it."""
+        await guardian.wait()
+        if self._groups and not self._closing:
+            await self._guard()
+
+    async def _forget_when_gone(self, process: asyncio.subprocess.Process) -> None:
+        """Take a group off the record once it is empty: its number may become somebody else's."""
+        await process.wait()
+        if not marks.group_exists(process.pid):
+            self._forget(process.pid)
+
+    def _forget(self, group: int) -> None:
+        if group in self._groups:
+            self._groups.discard(group)
+            self._tell(f"-{group}")
 
     def _tell(self, line: str) -> None:
         if self._guardian is not None and self._guardian.stdin is not None:
@@ -114,6 +141,8 @@ class Children:
 
     async def _end(self, process: asyncio.subprocess.Process, grace: float) -> None:
         group = process.pid
+        if group not in self._groups:
+            return
         if grace and marks.signal_group(group, signal.SIGTERM):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
@@ -122,8 +151,7 @@ class Children:
                         await asyncio.sleep(0.05)
         marks.signal_group(group, signal.SIGKILL)
         await process.wait()
-        self._groups.discard(group)
-        self._tell(f"-{group}")
+        self._forget(group)
 
     async def _sweep(self, prefix: str) -> None:
         while await asyncio.to_thread(marks.signal_marked, prefix, signal.SIGKILL):

@@ -6,6 +6,7 @@ configured plugin folders or behind an entry point of the group `zeus.engines`. 
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -217,6 +218,15 @@ class Engine(ABC, Generic[A]):
     @abstractmethod
     async def versions(self, tools: Tools) -> list[Version]:
         """The installed versions, the preferred one first."""
+
+    async def help(self, tools: Tools) -> str:
+        """A help text for people: that of the engine's tool, or what the engine is and which arguments it takes."""
+        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(self.Args)) or "none"
+        return f"{self.name}: {inspect.getdoc(type(self)) or 'no description.'}\n\nArguments: {fields}.\n"
+
+    async def system_info(self, tools: Tools) -> dict[str, str]:
+        """What the engine found on this machine, for people to read: versions, hardware, models."""
+        return {}
 
     def settle(self, args: A, span: Span | None) -> tuple[A, Span | None]:
         """Fix at submission what must not differ between attempts, such as a seed or the number of frames.

@@ -85,6 +85,12 @@ class NoSpace(ZeusError):
     code = "disk_full"
 
 
+class PreviewFailed(ZeusError):
+    """No preview could be made of the file."""
+
+    code = "preview_failed"
+
+
 class ConfigError(ZeusError):
     """A setting is wrong."""
 

@@ -21,6 +21,7 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -44,6 +45,8 @@ class Files:
         self.trash = root / "trash"
         self.cache = root / "cache"
         self._lock: IO[bytes] | None = None
+        # Threads of its own: hashing and syncing take long, and everyone else's short work must not queue behind them.
+        self._threads = ThreadPoolExecutor(4, "zeus-files")
 
     def open(self) -> None:
         """Make the folders and take the lock. Raises StorageInUse."""
@@ -57,7 +60,8 @@ class Files:
             raise StorageInUse(f"Another Zeus process uses the storage folder {self.root}: stop it first.") from error
 
     def close(self) -> None:
-        """Release the lock."""
+        """Finish what is under way, and release the lock."""
+        self._threads.shutdown()
         if self._lock is not None:
             self._lock.close()
 
@@ -86,30 +90,33 @@ class Files:
 
     async def take_in(self, part: Path, targets: Iterable[Path]) -> None:
         """Move an upload that is whole to where its jobs look for it; durable when this returns."""
-        await on_disk(_take_in, part, list(targets))
+        await self._do(_take_in, part, list(targets))
 
     async def discard(self, *paths: Path) -> None:
         """Take files or folders away, through the trash, so that nobody sees half of them."""
-        await asyncio.to_thread(_discard, self.trash, paths)
+        await self._do(_discard, self.trash, paths)
 
     async def stage(self, folder: Path) -> list[Output]:
         """Check, hash and sync the files that an attempt made. Raises OutputInvalid when there is none, or no file."""
-        return await on_disk(_stage, folder)
+        return await self._do(_stage, folder)
 
     async def publish(self, folder: Path, job_id: str) -> None:
         """Make a staged folder the job's outputs, by one rename."""
-        await on_disk(_publish, folder, self.out(job_id))
+        await self._do(_publish, folder, self.out(job_id), self.trash)
 
     def strays(self, known: set[str]) -> list[Path]:
         """What a crash left: uploads on their way, folders of no job, half-emptied trash."""
         folders = [path for path in self.jobs.iterdir() if path.name not in known]
         return [*folders, *self.incoming.iterdir(), *self.trash.iterdir()]
 
+    async def _do(self, function: Callable[..., T], *arguments: object) -> T:
+        return await on_disk(function, *arguments, threads=self._threads)
 
-async def on_disk(function: Callable[..., T], *arguments: object) -> T:
+
+async def on_disk(function: Callable[..., T], *arguments: object, threads: Executor | None = None) -> T:
     """Run a function of the disk in a thread. Raises NoSpace when the disk is full."""
     try:
-        return await asyncio.to_thread(function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace() from error
@@ -169,6 +176,8 @@ def _take_in(part: Path, targets: list[Path]) -> None:
 
 def _stage(folder: Path) -> list[Output]:
     for path in _visible(folder):
+        if not path.name.isprintable():
+            raise OutputInvalid("The engine gave an output a name that cannot be printed.", retry=False)
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode):
             raise OutputInvalid(f'The engine left "{path.name}" as an output, which is no file.')
@@ -183,7 +192,9 @@ def _stage(folder: Path) -> list[Output]:
     return outputs
 
 
-def _publish(folder: Path, target: Path) -> None:
+def _publish(folder: Path, target: Path, trash: Path) -> None:
+    if target.exists():  # of an attempt whose record failed: nobody has been shown it
+        _discard(trash, [target])
     folder.rename(target)
     sync_folder(target.parent)
     failpoint("publish")

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from zeus.engine import GenerationEngine, ModelState
-from zeus.errors import BadInput, NotReady
+from zeus.errors import BadInput, NoSpace, NotReady
 from zeus.files import Files
-from zeus.model import ALL, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Wish
+from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Wish
 from zeus.progress import ProgressBook
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
@@ -80,8 +80,8 @@ class Jobs:
         return msgspec.structs.replace(changes, jobs=(*changes.jobs, *live))
 
     async def children(self, job: Job) -> Sequence[Job]:
-        """A job's subjobs."""
-        return await self._store.children(job.id)
+        """A job's subjobs: only a job without a task of its own can have any."""
+        return await self._store.children(job.id) if job.has_children else ()
 
     def progress(self, job: Job) -> Progress | None:
         """The live progress of a running job."""
@@ -132,7 +132,12 @@ class Jobs:
         The job as it was.
         """
         gone = await self.cancel(job_id)
-        await self._discard(await self._store.delete(job_id))
+        try:
+            ids = await self._store.delete(job_id)
+        except NoSpace:
+            await self._discard([job_id])
+            ids = await self._store.delete(job_id)
+        await self._discard(ids)
         return gone
 
     async def clear_history(self) -> None:
@@ -158,8 +163,16 @@ class Jobs:
         return (await self.add([JobRequest(renderer=engine_name, args=args)], key=key))[0]
 
     async def _end(self, job_id: str, wish: Wish) -> Job:
-        await self._store.job(job_id)
-        await self._runner.stop(await self._store.end(job_id, wish))
+        job = await self._store.job(job_id)
+        if job.status in ENDED and wish is Wish.CANCEL:
+            return job
+        try:
+            running = await self._store.end(job_id, wish)
+        except NoSpace:
+            # What runs is ended all the same, which may make the room that the record needs.
+            await self._runner.stop(self._runner.running_of(job_id), wish)
+            running = await self._store.end(job_id, wish)
+        await self._runner.stop(running, wish)
         return await self._store.job(job_id)
 
     async def _store_new(self, new: Sequence[NewJob], upload: Upload | None, key: Key | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Probing, verifying and encoding media, each in a limited worker process: the server itself never decodes a byte."""
+"""Probing, verifying, encoding and previewing media, in limited worker processes: the server never decodes a byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -30,7 +30,8 @@ class Media:
 
     def __init__(self, children: Children) -> None:
         self._children = children
-        self._idle: list[Worker] = []
+        self._idle: list[tuple[Worker, float]] = []
+        """The worker that was used last at the end, each with the time of its last use."""
         self._numbers = itertools.count(1)
         self._reaper: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -50,42 +51,49 @@ class Media:
         """Encode raw frames, waiting as long as it takes for the next one. Raises OutputInvalid."""
         return await self._call("encode", {"frames": str(frames), "target": str(target), **options}, lock, None)
 
+    async def preview(self, kind: Literal["thumbnail", "clip"], source: Path, target: Path, box: int) -> None:
+        """Write a JPEG, or a short mp4, that fits `box` × `box` pixels. Raises BadInput for what does not decode."""
+        await self._raw(kind, {"path": str(source), "target": str(target), "box": box}, None, SILENCE)
+
     async def close(self) -> None:
         """End all workers."""
         if self._reaper is not None:
             self._reaper.cancel()
-        await asyncio.gather(*self._closing, *(worker.close() for worker in self._idle))
+        await asyncio.gather(*self._closing, *(worker.close() for worker, _ in self._idle))
 
     async def _call(
         self, name: str, arguments: Mapping[str, Any], lock: Path | None, silence: float | None
     ) -> MediaInfo:
+        return msgspec.convert(await self._raw(name, arguments, lock, silence), MediaInfo)
+
+    async def _raw(self, name: str, arguments: Mapping[str, Any], lock: Path | None, silence: float | None) -> Any:
         async with self._worker() as worker:
-            found = await worker.call(f"zeus.mediaworker:{name}", arguments, lock=lock, silence=silence)
-        return msgspec.convert(found, MediaInfo)
+            return await worker.call(f"zeus.mediaworker:{name}", arguments, lock=lock, silence=silence)
 
     @contextlib.asynccontextmanager
     async def _worker(self) -> AsyncIterator[Worker]:
-        worker = self._idle.pop() if self._idle else self._new()
+        worker = self._idle.pop()[0] if self._idle else self._new()
         try:
             yield worker
         finally:
             if worker.calls >= RECYCLE:
                 self._end([worker])
             else:
-                self._idle.append(worker)
-            self._reap_later()
+                self._idle.append((worker, asyncio.get_running_loop().time()))
+            self._reap()
 
     def _new(self) -> Worker:
         return Worker(self._children, f"media-{next(self._numbers)}", memory=MEMORY)
 
-    def _reap_later(self) -> None:
+    def _reap(self) -> None:
+        """End the workers that have had nothing to do for long, and look again when the next one may be due."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() - IDLE
+        self._end([worker for worker, used in self._idle if used <= due])
+        self._idle = [(worker, used) for worker, used in self._idle if used > due]
         if self._reaper is not None:
             self._reaper.cancel()
-        self._reaper = asyncio.get_running_loop().call_later(IDLE, self._reap)
-
-    def _reap(self) -> None:
-        idle, self._idle = self._idle, []
-        self._end(idle)
+        self._reaper = loop.call_at(self._idle[0][1] + IDLE, self._reap) if self._idle else None
 
     def _end(self, workers: list[Worker]) -> None:
         for worker in workers:

@@ -115,6 +115,7 @@ class Job(NewJob, frozen=True, kw_only=True):
     error_message: str | None
     file_count: int
     revision: int
+    has_children: bool
 
 
 class Task(msgspec.Struct, frozen=True):

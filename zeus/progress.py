@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
+from zeus.errors import NoSpace
 from zeus.feed import Feed
 from zeus.model import Progress
 from zeus.store import Store
@@ -39,7 +41,7 @@ class ProgressBook:
     def report(self, job_id: str, fraction: float, note: str, frames: int | None, started: float | None) -> None:
         """Take an engine's report in; `started` is when the attempt began, by time.monotonic(), where it is known."""
         last = self._known.get(job_id)
-        if last is None:
+        if last is None or fraction != fraction:  # not a number
             return
         fraction = min(max(fraction, 0.0), 1.0)
         percent = max(last.percent, min(int(fraction * 100), 99))
@@ -73,7 +75,7 @@ class ProgressBook:
                 await self._share(fresh)
             if time.monotonic() > kept + KEEP:
                 kept = time.monotonic()
-                await self._keep()
+                await self.keep(*self._unkept)
             await asyncio.sleep(BEAT)
 
     async def _share(self, fresh: set[str]) -> None:
@@ -83,6 +85,9 @@ class ProgressBook:
             self._known[job_id] = Progress(last.percent, last.completed_frames, last.eta, last.note, revision)
         self._unkept |= fresh & self._known.keys()
 
-    async def _keep(self) -> None:
-        unkept, self._unkept = self._unkept, set()
-        await self._store.keep_progress([(job_id, self._known[job_id]) for job_id in unkept & self._known.keys()])
+    async def keep(self, *job_ids: str) -> None:
+        """Bring the progress of some jobs to the disk; on a full disk it stays in memory."""
+        known = [(job_id, self._known[job_id]) for job_id in job_ids if job_id in self._known]
+        with contextlib.suppress(NoSpace):
+            await self._store.keep_progress(known)
+            self._unkept.difference_update(job_ids)

@@ -6,9 +6,8 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from zeus.engine import Tools
+from zeus.catalog import Catalog
 from zeus.model import ENDED, Job, Place, Status, Task
-from zeus.registry import Registry
 from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.wire import Refusal, WhyView
@@ -17,11 +16,10 @@ from zeus.wire import Refusal, WhyView
 class Reasons:
     """Answers with sentences for people; a node without one runs the job, or will at once."""
 
-    def __init__(self, store: Store, runner: Runner, registry: Registry, tools: Tools) -> None:
+    def __init__(self, store: Store, runner: Runner, catalog: Catalog) -> None:
         self._store = store
         self._runner = runner
-        self._registry = registry
-        self._tools = tools
+        self._catalog = catalog
 
     async def of(self, job_id: str) -> WhyView:
         """Of one job. Raises JobNotFound."""
@@ -58,11 +56,10 @@ class Reasons:
 
     async def _unable(self, renderer: str) -> list[str]:
         """Why this node could not run an engine's jobs at all."""
-        engine = self._registry.engines.get(renderer)
-        if engine is None:
+        if renderer not in self._catalog.engines:
             return [f"It has no engine {renderer}."]
-        reason = await engine.ready(self._tools)
-        return [] if reason is None else [f"Its engine {renderer} cannot run: {reason}."]
+        reason = await self._catalog.reason(renderer)
+        return [] if reason is None else [f"Its engine {renderer} cannot run: {reason.rstrip('.')}."]
 
     async def _refusals(self, place: Place, renderer: str, tasks: Sequence[Task]) -> list[str]:
         reasons = await self._unable(renderer)

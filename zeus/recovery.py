@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
+from zeus.errors import NoSpace
 from zeus.files import Files, attempt_is_held, outputs_in
 from zeus.model import Task
 from zeus.store import Store
@@ -12,14 +14,35 @@ from zeus.store import Store
 PATIENCE = 15.0
 """Seconds that a start waits for the guardian of the last run to end what it left: it needs two and a little."""
 
+FULL_DISK_DELAY = 2.0
+"""Seconds between two tries while the disk is full."""
+
 log = logging.getLogger(__name__)
 
 
-async def recover(store: Store, files: Files) -> None:
-    """Settle every task on record as running; nothing of this run does anything yet."""
+async def recover(store: Store, files: Files) -> list[Task]:
+    """Settle every task on record as running; nothing of this run does anything yet.
+
+    Those that a full disk leaves unsettled are the answer: for `recover_later`.
+    """
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    for task in await store.running():
+    return [task for task in await store.running() if not await _settled(store, files, task, deadline)]
+
+
+async def recover_later(store: Store, files: Files, tasks: Sequence[Task]) -> None:
+    """Settle what a full disk left unsettled, as soon as there is room."""
+    for task in tasks:
+        while not await _settled(store, files, task, 0.0):
+            await asyncio.sleep(FULL_DISK_DELAY)
+
+
+async def _settled(store: Store, files: Files, task: Task, deadline: float) -> bool:
+    try:
         await _settle(store, files, task, deadline)
+    except NoSpace:
+        log.warning("job %s waits for room on the disk", task.job_id)
+        return False
+    return True
 
 
 async def _settle(store: Store, files: Files, task: Task, deadline: float) -> None:

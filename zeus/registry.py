@@ -15,6 +15,7 @@ import msgspec
 
 from zeus.engine import API_VERSION, Engine
 from zeus.errors import BadInput, ConfigError
+from zeus.names import without_folders
 
 PARENT = "zeus_plugins"
 GROUP = "zeus.engines"
@@ -56,7 +57,7 @@ class Registry:
                 raise
             except (Exception, SystemExit) as error:
                 log.warning("plugin %s is left out: %s: %s", name, type(error).__name__, error)
-                broken.append(Broken(name, f"{type(error).__name__}: {error}"))
+                broken.append(Broken(name, without_folders(f"{type(error).__name__}: {error}")))
         _refuse_unknown(settings, {*engines, *(each.name for each in broken)})
         return cls(engines, broken)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
@@ -25,11 +26,12 @@ from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.progress import ProgressBook
 from zeus.reasons import Reasons
-from zeus.recovery import recover
+from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
 from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.submission import Submissions
+from zeus.thumbnails import Thumbnails
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,9 @@ class Zeus(msgspec.Struct, frozen=True):
     jobs: Jobs
     reasons: Reasons
     registry: Registry
+    catalog: Catalog
     media: Media
+    thumbnails: Thumbnails
     tools: LocalTools
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
@@ -83,7 +87,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
         tools = LocalTools(children, media, inference, files.cache)
-        await recover(store, files)
+        unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(
             config.node.name, config.jobs.slots, _slots(config, registry),
@@ -96,12 +100,24 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         jobs = Jobs(store, files, registry, runner, progress, submissions)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         stack.push_async_callback(runner.close)
-        work = [_essential(runner.run(), fail), _essential(progress.run(), fail), asyncio.to_thread(remove, *strays)]
+        work = [
+            _essential(runner.run(), fail),
+            _essential(progress.run(), fail),
+            _essential(recover_later(store, files, unsettled), fail),
+            asyncio.to_thread(remove, *strays),
+        ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        reasons = Reasons(store, runner, registry, tools)
-        yield Zeus(config, uuid.uuid4().hex[:12], feed, files, jobs, reasons, registry, media, tools, failed)
+        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places)
+        stack.callback(catalog.close)
+        reasons = Reasons(store, runner, catalog)
+        thumbnails = Thumbnails(files, media)
+        stack.push_async_callback(thumbnails.close)
+        yield Zeus(
+            config, uuid.uuid4().hex[:12], feed, files, jobs, reasons,
+            registry, catalog, media, thumbnails, tools, failed,
+        )  # fmt: skip
 
 
 async def _open_files(files: Files) -> None:

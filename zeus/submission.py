@@ -154,10 +154,14 @@ class Submissions:
         if "\0" in raw:
             raise BadInput("local_path: this is no path.", code="invalid_field")
         path = Path(raw)
-        real = path.parent.resolve() / path.name if _is_pattern(path.name) else path.resolve()
+        try:
+            real = path.parent.resolve() / path.name if _is_pattern(path.name) else path.resolve()
+            is_file = real.is_file()
+        except (OSError, RuntimeError) as error:
+            raise BadInput("local_path: this is no path that can be followed.", code="invalid_field") from error
         if not path.is_absolute() or not any(real.is_relative_to(root) for root in roots):
             raise BadInput("local_path: it must lie in one of files.local_roots.", code="local_path_not_allowed")
-        if not _is_pattern(path.name) and not real.is_file():
+        if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
 

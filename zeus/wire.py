@@ -169,3 +169,47 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     app_version: str
     api_version: str
+
+
+class VersionView(msgspec.Struct, frozen=True):
+    """An installed version of an engine's tool. `source`: configured, managed, bundled, path or builtin."""
+
+    version: str
+    source: str
+
+
+class EngineView(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine, and whether this machine can run it; `reason` says why not."""
+
+    available: bool
+    reason: str | None = None
+    versions: Sequence[VersionView] = ()
+
+
+class EngineDetails(EngineView, frozen=True, kw_only=True):
+    """All about one engine. `ui_options` is the JSON Schema of its arguments."""
+
+    supported_extensions: Sequence[str] = ()
+    export_formats: Sequence[str] = ()
+    system_info: Mapping[str, str] = {}
+    ui_options: Mapping[str, Any] = {}
+
+
+class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a node can run an engine, and how many of its tasks could start there now."""
+
+    engine: str
+    available: bool
+    cpu_count: int
+    versions: Sequence[VersionView]
+    hostname: str
+    reason: str | None
+    free_slots: int
+    slots: int
+
+
+class SessionView(msgspec.Struct, frozen=True):
+    """Whom a session belongs to."""
+
+    name: str
+    scopes: Sequence[str]

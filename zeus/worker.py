@@ -121,7 +121,9 @@ class Worker:
         await self._children.end(process, grace=0)
 
     async def _start(self) -> Process:
-        if self._process is None or self._process.returncode is not None:
+        if self._process is not None and self._process.returncode is not None:
+            await self._kill()
+        if self._process is None:
             argv = [sys.executable, "-m", "zeus.workerprocess", str(self._memory or 0), *map(str, self._folders)]
             self._process = await self._children.launch(argv, label=self._label, stdin=PIPE, stdout=PIPE, stderr=None)
         return self._process

@@ -25,6 +25,7 @@ import msgspec
 from zeus import worker
 from zeus.engine import Cancelled
 from zeus.errors import TaskFailed, ZeusError
+from zeus.names import without_folders
 from zeus.registry import make_parent
 
 BEAT = 1.0
@@ -103,7 +104,7 @@ def _run(call: worker.Call, job: Job) -> worker.FromWorker:
         return worker.Failure("TaskFailed", "There was not enough memory.", "out_of_memory")
     except Exception as error:
         traceback.print_exc()
-        return worker.Failure(None, f"{type(error).__name__}: {error}", "engine_error")
+        return worker.Failure(None, without_folders(f"{type(error).__name__}: {error}"), "engine_error")
 
 
 def _resolve(function: str) -> Any:

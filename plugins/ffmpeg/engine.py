@@ -52,6 +52,17 @@ class FFmpegEngine(Engine[FFmpegArgs]):
     async def versions(self, tools: Tools) -> list[Version]:
         return await self._finder.versions(tools)
 
+    async def help(self, tools: Tools) -> str:
+        return "\n".join(await self._finder.lines(tools, "-h")) + "\n"
+
+    async def system_info(self, tools: Tools) -> dict[str, str]:
+        build = await self._finder.best(tools)
+        return {
+            "version": (await self._finder.lines(tools, "-version"))[0],
+            "source": build.source,
+            "hardware_encoders": ", ".join(await self._finder.working(tools, build)) or "none",
+        }
+
     def settle(self, args: FFmpegArgs, span: Span | None) -> tuple[FFmpegArgs, Span | None]:
         if span is None:
             return args, span

@@ -97,6 +97,18 @@ class Finder:
                     return encoder
         return None
 
+    async def working(self, tools: Tools, build: Build) -> list[str]:
+        """The names of all hardware encoders that pass a test encode."""
+        pairs = [(codec, kind) for kind, codecs in HARDWARE_CODECS.items() for codec in sorted(codecs)]
+        found = [await self._tested(tools, build, codec, kind) for codec, kind in pairs]
+        return [encoder.name for encoder in found if encoder is not None]
+
+    async def lines(self, tools: Tools, *options: str) -> list[str]:
+        """What the best build prints when it is called with these options. Raises TaskFailed when there is none."""
+        build, lines = await self.best(tools), list[str]()
+        await tools.spawn([str(build.path), "-hide_banner", *options], parse=lines.append, timeout=LOOK)
+        return lines
+
     async def versions(self, tools: Tools) -> list[Version]:
         """For the engine's list."""
         return [Version(build.version, build.source, str(build.path)) for build in await self.builds(tools)]

@@ -65,6 +65,13 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         ordered = sorted(self.models, key=lambda name: name != self._default)
         return [Version(version=name, source="builtin") for name in ordered]
 
+    async def help(self, tools: Tools) -> str:
+        models = "\n".join(f"  {model.name}: {model.description}" for model in self.models.values())
+        return f"{await super().help(tools)}\nModels, of which {self._default} is the default:\n{models}\n"
+
+    async def system_info(self, tools: Tools) -> dict[str, str]:
+        return {name: f"{state.state.message}; {self.models[name].description}" for name, state in self._states.items()}
+
     def model_state(self, model: str | None = None) -> ModelState:
         return self._states[self._model(model).name].state
 

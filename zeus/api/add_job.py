@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_json
+from zeus.api.engines import refuse_unready
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.keys import ZEUS
@@ -20,6 +21,7 @@ from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
 from zeus.jobs import Upload
 from zeus.model import Key, NewJob
+from zeus.server import Zeus
 from zeus.submission import ChildRequest, JobRequest
 from zeus.wire import DryRun
 
@@ -97,9 +99,20 @@ async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Re
         checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
         views = [await _dry(request, job) for job in checked if job.parent is None]
     else:
+        await refuse_unready(zeus, _renderers(zeus, requests, upload))
         added = await zeus.jobs.add(requests, upload, idempotency_key(request, body, upload))
         views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
     return json_response(views if is_list else views[0])
+
+
+def _renderers(zeus: Zeus, requests: Sequence[JobRequest], upload: Upload | None) -> set[str]:
+    """The engines that are named, or that the file names tell."""
+    found = set()
+    for each in requests:
+        name = upload.filename if upload is not None else each.local_path or ""
+        engine = zeus.registry.for_filename(name)
+        found.add(each.renderer or (engine.name if engine is not None else ""))
+    return found
 
 
 async def _dry(request: web.Request, job: NewJob) -> DryRun:

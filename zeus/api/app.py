@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,46 +13,25 @@ import msgspec
 from aiohttp import web
 
 import zeus as package
-from zeus.api import actions, add_job, events, generate, jobs, outputs, status
+from zeus.api.access import Access
+from zeus.api.connections import Connections
 from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
-from zeus.api.guard import make_guard
-from zeus.api.keys import LISTS, ZEUS
+from zeus.api.guard import accept_body, make_guard, needs_token
+from zeus.api.keys import ACCESS, ADDRESS, DOCUMENT, LISTS, ZEUS
+from zeus.api.listening import Address, listen
 from zeus.api.lists import JobLists
+from zeus.api.openapi import document
+from zeus.api.routes import ROUTES, add_routes
 from zeus.config import Config
 from zeus.errors import ConfigError
 from zeus.server import Zeus, open_zeus
+from zeus.tokens import Tokens, ensure_owner
 
 EXIT_STORE_FAILED = 70
 SHUTDOWN = 15.0
 """Seconds that open requests get at the end; long polls are let go at once."""
-BACKLOG = 512
-
-ROUTES = (
-    web.get("/api/model-status", generate.model_status),
-    web.post("/api/generate", generate.generate),
-    web.get("/files/{job_id:.+}/out.mp4", generate.video),
-    web.get("/api/jobs", jobs.jobs),
-    web.get("/api/jobs/long_poll", jobs.long_poll),
-    web.get("/api/jobs/status/{status}", jobs.by_status),
-    web.get("/api/jobs/{job_id}", jobs.job),
-    web.get("/api/jobs/{job_id}/why", jobs.why),
-    web.get("/api/jobs/{job_id}/logs", outputs.logs),
-    web.get("/api/jobs/{job_id}/files", outputs.files),
-    web.get("/api/jobs/{job_id}/download", outputs.download),
-    web.post("/api/jobs/{job_id}/cancel", actions.cancel),
-    web.post("/api/jobs/{job_id}/delete", actions.delete),
-    web.post("/api/jobs/{job_id}/pause", actions.pause),
-    web.post("/api/jobs/{job_id}/resume", actions.resume),
-    web.post("/api/jobs/{job_id}/retry", actions.retry),
-    web.post("/api/jobs/{job_id}/priority", actions.priority),
-    web.post("/api/jobs/{job_id}/subjob_update", actions.subjob_update),
-    web.post("/api/add_job", add_job.add_job),
-    web.get("/api/events", events.events),
-    web.get("/api/heartbeat", status.heartbeat),
-    web.get("/api/status", status.status),
-    web.get("/api/engines/names", status.engine_names),
-    web.get("/api/engines/for_filename", status.engine_for_filename),
-)
+KEEP_ALIVE = 75.0
+"""Seconds that a connection may wait for its next request: longer than proxies keep theirs."""
 
 HEADERS = {
     VERSION_HEADER: API_VERSION,
@@ -78,11 +55,14 @@ class Node(msgspec.Struct, frozen=True):
 
 def make_app(zeus: Zeus) -> web.Application:
     """The application in front of a node."""
-    guard = make_guard(zeus.config, zeus.files.root)
-    app = web.Application(middlewares=[answer_errors, guard.check], client_max_size=zeus.config.http.max_json_bytes)
-    app[ZEUS] = zeus
-    app[LISTS] = JobLists(zeus)
-    app.add_routes(ROUTES)
+    http, wide = zeus.config.http, needs_token(zeus.config)
+    guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
+    app = web.Application(
+        middlewares=[answer_errors, guard.check, access.check, accept_body], client_max_size=http.max_json_bytes
+    )
+    app[ZEUS], app[LISTS], app[ACCESS], app[ADDRESS] = zeus, JobLists(zeus), access, Address()
+    app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
+    access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_let_go)
     return app
@@ -91,15 +71,23 @@ def make_app(zeus: Zeus) -> web.Application:
 @contextlib.asynccontextmanager
 async def running_node(config: Config) -> AsyncIterator[Node]:
     """A node with its HTTP door open: opened last, closed first. Raises ConfigError, StorageInUse or StoreFailed."""
-    async with open_zeus(config) as zeus:
+    async with open_zeus(config) as zeus, contextlib.AsyncExitStack() as stack:
+        if needs_token(config):
+            await _make_token(zeus)
+        app = make_app(zeus)
         runner = web.AppRunner(
-            make_app(zeus), handle_signals=False, access_log=None, auto_decompress=False, shutdown_timeout=SHUTDOWN
-        )
+            app, handle_signals=False, access_log=None, auto_decompress=False,
+            shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE,
+        )  # fmt: skip
         await runner.setup()
-        try:
-            yield Node(await _listen(runner, zeus), zeus)
-        finally:
-            await runner.cleanup()
+        stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None
+        sockets, address = await listen(config.http, zeus.files.root / "socket")
+        app[ADDRESS].url, app[ADDRESS].port = address.url, address.port
+        connections = Connections(runner.server, config.http)
+        stack.push_async_callback(connections.close)
+        connections.open(sockets)
+        yield Node(address.url, zeus)
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> int:
@@ -120,30 +108,11 @@ async def serve(config: Config, *, announce: Callable[[str], None]) -> int:
     return 0
 
 
-async def _listen(runner: web.AppRunner, zeus: Zeus) -> str:
-    http = zeus.config.http
-    site: web.BaseSite = web.TCPSite(runner, http.host, http.port, backlog=BACKLOG)
+async def _make_token(zeus: Zeus) -> None:
     try:
-        await site.start()
+        await asyncio.to_thread(ensure_owner, zeus.files.root)
     except OSError as error:
-        reason = "it is in use" if error.errno == errno.EADDRINUSE else error.strerror
-        raise ConfigError(f"http.port: {http.host}:{http.port} cannot be listened on: {reason}.") from error
-    host, port = runner.addresses[0][:2]
-    if http.port == 0 and not await asyncio.to_thread(_reachable, host, port):
-        await site.stop()
-        path = zeus.files.root / "socket"
-        await web.UnixSite(runner, path, backlog=BACKLOG).start()
-        return f"unix:{path}"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _reachable(host: str, port: int) -> bool:
-    """Whether this machine can reach itself: without any network not even loopback is up."""
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-    except OSError:
-        return False
-    return True
+        raise ConfigError(f"node.storage: the token cannot be kept: {error.strerror}.") from error
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import hashlib
 import math
 import os
+import re
 import shutil
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import aiofiles
@@ -17,9 +20,10 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from zeus.api.keys import ZEUS
+from zeus.api.multipart import FormReader
 from zeus.config import HttpConfig
 from zeus.errors import BadInput, NoSpace, TooLarge, TooSlow, UnsupportedMedia
-from zeus.files import Files, on_disk
+from zeus.files import Files
 from zeus.jobs import Upload
 from zeus.names import safe_name
 
@@ -83,7 +87,10 @@ def convert(value: Any, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".")
-        raise BadInput(f"{field}: {text}." if field else f"{text}.", code="invalid_field") from error
+        where = f"{field}: " if field else ""
+        if unknown := re.fullmatch("Object contains unknown field `(.*)`", text, re.S):
+            raise BadInput(f'{where}The field "{unknown[1][:80]}" is not known.', code="unknown_field") from error
+        raise BadInput(f"{where}{text}.", code="invalid_field") from error
 
 
 def as_object(value: Any) -> Mapping[str, Any]:
@@ -130,7 +137,7 @@ class Form:
 
     async def _reader(self, request: web.Request) -> MultipartReader:
         try:
-            return await request.multipart()
+            return FormReader(request.headers, request.content)
         except ValueError as error:
             raise BadInput("The form has no usable boundary.", code="invalid_multipart") from error
 
@@ -172,32 +179,42 @@ class Form:
 
     async def _write(self, part: BodyPartReader) -> tuple[int, str]:
         """Write a part to the disk, durably; its size and sha256."""
-        size, block, digest = 0, bytearray(), hashlib.sha256()
-        async with aiofiles.open(self._part, "wb") as file:
-            while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
-                size += len(chunk)
-                if size > self._limits.max_upload_bytes:
-                    raise _too_large(self._limits.max_upload_bytes)
-                block += chunk
-                if len(block) >= BLOCK:
-                    await self._flush(file, block, digest)
-            await self._flush(file, block, digest)
-            await _full_disk_told(file.flush())
-            await on_disk(os.fsync, file.fileno())
+        digest = hashlib.sha256()
+        with _full_disk_told():
+            async with aiofiles.open(self._part, "wb") as file:
+                size = await self._copy(part, file, digest)
+                await file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
         return size, digest.hexdigest()
 
-    async def _flush(self, file: AsyncBufferedIOBase, block: bytearray, digest: hashlib._Hash) -> None:
-        data = bytes(block)
-        block.clear()
-        await asyncio.to_thread(digest.update, data)
-        await _full_disk_told(file.write(data))
+    async def _copy(self, part: BodyPartReader, file: AsyncBufferedIOBase, digest: hashlib._Hash) -> int:
+        size, block = 0, bytearray()
+        while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
+            size += len(chunk)
+            if size > self._limits.max_upload_bytes:
+                raise _too_large(self._limits.max_upload_bytes)
+            block += chunk
+            if len(block) >= BLOCK:
+                await _flush(file, block, digest)
+        await _flush(file, block, digest)
+        return size
 
 
-async def _full_disk_told(write: Awaitable[Any]) -> None:
+async def _flush(file: AsyncBufferedIOBase, block: bytearray, digest: hashlib._Hash) -> None:
+    data = bytes(block)
+    block.clear()
+    await asyncio.to_thread(digest.update, data)
+    await file.write(data)
+
+
+@contextlib.contextmanager
+def _full_disk_told() -> Iterator[None]:
     try:
-        await write
+        yield
     except OSError as error:
-        raise NoSpace() from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace() from error
+        raise
 
 
 def _check_size(size: int, limits: HttpConfig) -> None:

@@ -25,13 +25,17 @@ STATUS: dict[type[Exception], int] = {
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
+    errors.PreviewFailed: 500,
     errors.NotReady: 503,
+    errors.StoreFailed: 503,
     errors.NoSpace: 507,
 }
 """Looked up along a class's bases; whatever is not found is a 500."""
 
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 416: "range_not_satisfiable"}
 
+RETRY_AFTER = 5
+"""Seconds until another try makes sense, where the error does not say."""
 PREPARED = web.RequestKey("prepared", bool)
 """Set once the head of the answer is out."""
 
@@ -61,20 +65,20 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _unexpected(request, error)
 
 
-def speaks_farm(request: web.Request) -> bool:
+def speaks_farm(request: web.BaseRequest) -> bool:
     """Whether the client speaks the farm API's dialect."""
     return request.headers.get(VERSION_HEADER) == API_VERSION
 
 
 def _answer(request: web.Request, error: errors.ZeusError) -> web.Response:
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    if status == 500:
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    if status is None:
         return _unexpected(request, error)
     if speaks_farm(request) and isinstance(error, errors.JobNotFound):
         status = 400
-    response = _body(request, status, error.code, error.message)
-    if isinstance(error, errors.NotReady):
-        response.headers["Retry-After"] = str(error.retry_after)
+    response = error_response(request, status, error.code, error.message)
+    if status == 503:
+        response.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
     if isinstance(error, errors.Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -88,7 +92,7 @@ def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
         405: f"{request.method} is not allowed here; see the Allow header.",
     }
     code = HTTP_CODES.get(error.status, "bad_request")
-    response = _body(request, error.status, code, messages.get(error.status, f"{error.reason}."))
+    response = error_response(request, error.status, code, messages.get(error.status, f"{error.reason}."))
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -98,10 +102,12 @@ def _unexpected(request: web.Request, error: Exception) -> web.Response:
     number = uuid.uuid4().hex[:12]
     log.error("error %s at %s %s", number, request.method, request.path, exc_info=error)
     message = f"Something unexpected went wrong here; the node's log says more under {number}."
-    return _body(request, 500, "internal_error", message)
+    return error_response(request, 500, "internal_error", message)
 
 
-def _body(request: web.Request, status: int, code: str, message: str) -> web.Response:
+def error_response(request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
+    """An error as the client's dialect has it. What the client sent may be in the message, in one clean line."""
+    message = "".join(each if each.isprintable() else "\ufffd" for each in message)
     if speaks_farm(request):
         return web.Response(text=message, status=status)
     body = msgspec.json.encode(ErrorBody(code, message))

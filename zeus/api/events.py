@@ -26,6 +26,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     last = _last_id(request, zeus.feed.newest)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     with contextlib.suppress(ConnectionError):
         await response.write(b": the stream is open\n\n")
         while not zeus.feed.closed:

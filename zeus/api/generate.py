@@ -9,6 +9,7 @@ from aiohttp import web
 
 from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
+from zeus.api.engines import refuse_unready
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
 from zeus.errors import BadInput, NotFound
@@ -45,6 +46,7 @@ async def generate(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
     body = await read_json(request)
     args, key = msgspec.to_builtins(_wanted(body)), idempotency_key(request, body)
+    await refuse_unready(zeus, [zeus.config.generate.engine])
     job = await zeus.jobs.generate(zeus.config.generate.engine, args, key)
     return json_response(JobAccepted(job.id, Status.QUEUED.value, 0, zeus.config.node.name), status=202)
 

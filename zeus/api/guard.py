@@ -1,42 +1,32 @@
-"""Who may come in: no foreign host name, no foreign page, no stranger without the token."""
+"""The checks before all else: no foreign host name, no foreign page, no body that cannot be taken."""
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-import os
 import re
-import secrets
 import socket
 from collections.abc import Iterable
-from pathlib import Path
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from zeus.api.errors import Handler
 from zeus.config import Config
-from zeus.errors import BadInput, Forbidden, Unauthorized, UnsupportedMedia
+from zeus.errors import BadInput, Forbidden, UnsupportedMedia
 
 FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 """Headers that a proxy adds: a request that has one does not come from where its connection does."""
-PUBLIC = frozenset({"/api/heartbeat"})
-"""Paths that are answered without a token."""
 
 
 class Guard:
-    """The checks before every handler. `token` is None where none is asked for."""
+    """The checks of where a request says that it goes, and from what page it comes."""
 
-    def __init__(self, names: Iterable[str], token: str | None) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._names = {name.lower() for name in names}
-        self._token = token
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._check_target(request)
         self._check_page(request)
-        self._check_token(request)
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise UnsupportedMedia("Compressed request bodies are not accepted; send it as it is.")
         return await handler(request)
 
     def _check_target(self, request: web.Request) -> None:
@@ -58,46 +48,54 @@ class Guard:
         if foreign_site or any(origin.lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
             raise Forbidden("Requests from another site's page are refused.", code="foreign_origin")
 
-    def _check_token(self, request: web.Request) -> None:
-        if self._token is None or request.path in PUBLIC or is_local(request):
-            return
-        kind, _, given = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token.encode()):
-            raise Unauthorized()
-
     def _is_ours(self, host: str) -> bool:
         match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", host)
         return match is not None and (_is_address(match[1].strip("[]")) or match[1].lower() in self._names)
 
 
-def make_guard(config: Config, storage: Path) -> Guard:
-    """The guard that a configuration asks for. Makes the token when it is needed and not there yet."""
+def make_guard(config: Config) -> Guard:
+    """The guard that a configuration asks for."""
     machine = socket.gethostname().lower()
     names = ["localhost", config.node.name, f"{config.node.name}.local", machine, f"{machine}.local"]
-    return Guard([*names, *config.http.allowed_hosts], read_token(storage) if needs_token(config) else None)
+    return Guard([*names, *config.http.allowed_hosts])
+
+
+@web.middleware
+async def accept_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The last check: a body that is sent as it is. Only here, past all others, `Expect` gets its answer."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMedia("Compressed request bodies are not accepted; send it as it is.")
+    expected = request.headers.get("Expect")
+    if expected and request.version == HttpVersion11:
+        if expected.lower() != "100-continue":
+            raise web.HTTPExpectationFailed(reason="Of Expect only 100-continue is known")
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # else aiohttp takes the answer for begun
+    return await handler(request)
+
+
+async def expect_later(request: web.Request) -> None:
+    """In place of aiohttp's own answer to `Expect`, which goes out before any check."""
 
 
 def needs_token(config: Config) -> bool:
     """Whether strangers can reach the node and shall not come in without a token."""
     host = config.http.host
-    return not config.http.open and host != "localhost" and not (_is_address(host) and _is_loopback(host))
-
-
-def read_token(storage: Path) -> str:
-    """The storage folder's token, made at first use, for its owner's eyes alone."""
-    path = storage / "token"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24) + "\n")
-    return path.read_text().strip()
+    return not config.http.open and host != "localhost" and not (_is_address(host) and is_loopback(host))
 
 
 def is_local(request: web.Request) -> bool:
     """Whether a request comes from this machine, and not by way of a proxy on it."""
     if any(name in request.headers for name in FORWARDED):
         return False
-    return not request.remote or _is_loopback(request.remote)  # a Unix socket has no address
+    return not request.remote or is_loopback(request.remote)  # a Unix socket has no address
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is this machine's own."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
 
 
 def _is_address(text: str) -> bool:
@@ -106,9 +104,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_loopback

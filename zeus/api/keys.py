@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from zeus.api.access import Access
+from zeus.api.listening import Address
 from zeus.api.lists import JobLists
 from zeus.server import Zeus
 
 ZEUS = web.AppKey("zeus", Zeus)
 LISTS = web.AppKey("lists", JobLists)
+ACCESS = web.AppKey("access", Access)
+DOCUMENT = web.AppKey("document", bytes)
+"""The OpenAPI document."""
+ADDRESS = web.AppKey("address", Address)

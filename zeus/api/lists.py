@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
 
-from zeus.api.views import job_view
-from zeus.model import Job
+from zeus.api.views import full_view
 from zeus.server import Zeus
 
+BREATH = 100
+"""Jobs that are encoded before everyone else gets a turn."""
 SMALL = 1024
 """Bytes below which a body is not worth compressing."""
 
@@ -42,10 +42,8 @@ class JobLists:
     def __init__(self, zeus: Zeus) -> None:
         self._zeus = zeus
         self._node = zeus.config.node.name
-        self._jobs: dict[str, Job] = {}
-        """By id, the oldest first."""
-        self._children: dict[str, dict[str, Job]] = defaultdict(dict)
         self._encoded: dict[str, bytes] = {}
+        """Each job's JSON by its id, the oldest job first."""
         self._revision = -1
         self._whole: Body | None = None
         self._changed: dict[int, Body] = {}
@@ -56,7 +54,7 @@ class JobLists:
         async with self._lock:
             await self._bring_up_to_date()
             if self._whole is None:
-                self._whole = self._body(reversed(self._jobs), b"")
+                self._whole = self._body(reversed(self._encoded), b"")
             return self._whole
 
     async def changed(self, since: int) -> Body:
@@ -65,7 +63,7 @@ class JobLists:
             await self._bring_up_to_date()
             if since not in self._changed:
                 changes = await self._zeus.jobs.changes(since)
-                ids = [job.id for job in changes.jobs if job.id in self._jobs]
+                ids = [job.id for job in changes.jobs if job.id in self._encoded]
                 removed = [job_id for _, job_id in changes.removed]
                 self._changed[since] = self._body(ids, b',"removed":' + msgspec.json.encode(removed))
             return self._changed[since]
@@ -97,26 +95,12 @@ class JobLists:
             return
         changes = await self._zeus.jobs.changes(self._revision)
         if changes.whole:
-            self._jobs, self._children, self._encoded = {}, defaultdict(dict), {}
+            self._encoded.clear()
         for _, job_id in changes.removed:
-            self._forget(job_id)
-        fresh = sorted(changes.jobs, key=lambda job: job.seq)
-        for job in fresh:
-            self._jobs[job.id] = job
-            if job.parent is not None:
-                self._children[job.parent][job.id] = job
-        for job_id in {job.id for job in fresh} | {job.parent for job in fresh if job.parent is not None}:
-            if job_id in self._jobs:
-                self._encode(self._jobs[job_id])
+            self._encoded.pop(job_id, None)
+        for number, job in enumerate(sorted(changes.jobs, key=lambda job: job.seq)):
+            view = await full_view(job, self._zeus.jobs, self._node)
+            self._encoded[job.id] = msgspec.json.encode(view)
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
         self._revision, self._whole, self._changed = newest, None, {}
-
-    def _encode(self, job: Job) -> None:
-        children = list(self._children[job.id].values()) if job.id in self._children else []
-        self._encoded[job.id] = msgspec.json.encode(job_view(job, children, self._zeus.jobs, self._node))
-
-    def _forget(self, job_id: str) -> None:
-        job = self._jobs.pop(job_id, None)
-        self._encoded.pop(job_id, None)
-        self._children.pop(job_id, None)
-        if job is not None and job.parent in self._children:
-            self._children[job.parent].pop(job_id, None)

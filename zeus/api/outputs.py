@@ -39,6 +39,8 @@ async def _follow(request: web.Request, job_id: str, only: Path | None) -> web.S
     zeus = request.app[ZEUS]
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no"})
     await response.prepare(request)
+    if request.method == "HEAD":
+        return response
     position, before = 0, None
     with contextlib.suppress(ConnectionError, JobNotFound):
         while True:

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from zeus.api.errors import HTTP_CODES, error_response
 from zeus.errors import BadInput
 from zeus.files import Files
 from zeus.model import Output
@@ -50,7 +51,22 @@ class SlicedFile(web.FileResponse):
             request = request.clone(
                 headers=[(name, value) for name, value in request.headers.items() if name != "Range"]
             )
+        if _outside(request, st):
+            return await self._refuse_range(request, st.st_size)
         return await super()._prepare_open_file(request, cast(io.BufferedReader, fobj), st, file_encoding)
+
+    async def _refuse_range(self, request: web.BaseRequest, size: int) -> AbstractStreamWriter | None:
+        """The error in the client's dialect, in place of the file."""
+        told = error_response(request, 416, HTTP_CODES[416], f"The file has {size} bytes, and not those.")
+        body = cast(bytes, told.body)
+        self.headers.clear()
+        self.set_status(told.status)
+        self.headers.update({**told.headers, "Content-Range": f"bytes */{size}"})
+        self.content_length = len(body)
+        writer = await web.StreamResponse.prepare(self, request)
+        if request.method != "HEAD":
+            await self.write(body)
+        return writer
 
     async def _sendfile(self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int) -> AbstractStreamWriter:
         writer = await web.StreamResponse.prepare(self, request)
@@ -69,18 +85,30 @@ class SlicedFile(web.FileResponse):
         return writer
 
 
+def _outside(request: web.BaseRequest, facts: os.stat_result) -> bool:
+    """Whether a request wants a range that the file does not have."""
+    try:
+        since, start = request.if_range, request.http_range.start
+    except ValueError:
+        return True
+    if start is None or (since is not None and facts.st_mtime > since.timestamp()):
+        return False
+    return bool((start if start >= 0 else max(start + facts.st_size, 0)) >= facts.st_size)
+
+
 def file_response(files: Files, output: Output, content_type: str, *, attachment: bool) -> SlicedFile:
     """A published output, with its digest."""
     digest = base64.b64encode(bytes.fromhex(output.sha256)).decode()
     headers = {
         "Content-Type": content_type,
-        "Content-Disposition": _disposition(output.name, attachment),
+        "Content-Disposition": disposition(output.name, attachment),
         "Repr-Digest": f"sha-256=:{digest}:",
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     return SlicedFile(files.output(output), headers=headers)
 
 
-def _disposition(name: str, attachment: bool) -> str:
+def disposition(name: str, attachment: bool) -> str:
+    """The Content-Disposition for a file of this name, for old clients and new ones."""
     plain = re.sub(r'[^ !#-\[\]-~]|[\\"]', "_", name)
     return f"{'attachment' if attachment else 'inline'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

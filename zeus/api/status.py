@@ -8,17 +8,32 @@ from aiohttp import web
 
 import zeus as package
 from zeus import machine
+from zeus.api.engines import for_filename as engine_for_filename  # noqa: F401
+from zeus.api.engines import names as engine_names  # noqa: F401
 from zeus.api.errors import API_VERSION
-from zeus.api.keys import ZEUS
+from zeus.api.keys import ADDRESS, ZEUS
 from zeus.api.responses import json_response
 from zeus.api.views import time_text
-from zeus.errors import BadInput, NotFound
-from zeus.names import safe_name
+from zeus.errors import NotReady
 from zeus.wire import DiskView, GpuView, StatusView
 
 
 async def heartbeat(request: web.Request) -> web.Response:
     return web.Response(text=time_text(time.time()))
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Liveness: the loop turns."""
+    return web.Response(text="ok")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Readiness: the database can be read, and the node is not on its way out. Raises NotReady."""
+    zeus = request.app[ZEUS]
+    if zeus.failed.done() or zeus.feed.closed:
+        raise NotReady("The node is shutting down.")
+    await zeus.jobs.counts()
+    return web.Response(text="ready")
 
 
 async def status(request: web.Request) -> web.Response:
@@ -42,22 +57,8 @@ async def status(request: web.Request) -> web.Response:
         disk=DiskView(seen.disk_total, seen.disk_free),
         job_counts=await zeus.jobs.counts(),
         hostname=zeus.config.node.name,
-        port=zeus.config.http.port,
+        port=request.app[ADDRESS].port,
         app_version=package.__version__,
         api_version=API_VERSION,
     )  # fmt: skip
     return json_response(view)
-
-
-async def engine_names(request: web.Request) -> web.Response:
-    return json_response(sorted(request.app[ZEUS].registry.engines))
-
-
-async def engine_for_filename(request: web.Request) -> web.Response:
-    filename = request.query.get("filename")
-    if not filename:
-        raise BadInput("filename: say which file.", code="missing_field")
-    engine = request.app[ZEUS].registry.for_filename(safe_name(filename, "filename"))
-    if engine is None:
-        raise NotFound("No engine takes files of that kind.", code="engine_not_found")
-    return web.Response(text=engine.name)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zeus import __version__
-from zeus.cli import demo, jobs, serve, settings, submit, tests
+from zeus.cli import demo, doctor, engines, jobs, serve, settings, submit, tests, token, top
 from zeus.errors import BadInput, ConfigError, ZeusError
 
 FAILED, WRONG_USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
@@ -23,6 +23,10 @@ app.command("serve")(serve.command)
 app.command("demo")(demo.command)
 app.command("submit")(submit.command)
 app.add_typer(jobs.app, name="jobs")
+app.command("top")(top.command)
+app.add_typer(engines.app, name="engines")
+app.command("doctor")(doctor.command)
+app.add_typer(token.app, name="token")
 app.command("config")(settings.command)
 app.command("test", add_help_option=False, context_settings=tests.PASS_ON)(tests.command)
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from zeus.cli.output import at_terminal, clean, size_text
+from zeus.cli.output import at_terminal, clean, duration_text, size_text
 from zeus.errors import ZeusError
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ GRACE_SECONDS = 20.0
 class Display(Protocol):
     """Shows how far something is."""
 
-    def show(self, label: str, done: int, total: int | None) -> None:
-        """`done` of `total`, or of an unknown amount."""
+    def show(self, label: str, done: int, total: int | None, note: str | None = None) -> None:
+        """`done` of `total`, or of an unknown amount; `note` says more, None: how long it will take at this pace."""
 
 
 class Silent:
     """Shows nothing, for programs."""
 
-    def show(self, label: str, done: int, total: int | None) -> None:
+    def show(self, label: str, done: int, total: int | None, note: str | None = None) -> None:
         pass
 
 
@@ -44,7 +44,7 @@ class Lines:
     def __init__(self) -> None:
         self._last = ("", -1)
 
-    def show(self, label: str, done: int, total: int | None) -> None:
+    def show(self, label: str, done: int, total: int | None, note: str | None = None) -> None:
         tenth = done * 10 // total if total else 0
         if (label, tenth) != self._last:
             self._last = (label, tenth)
@@ -58,10 +58,13 @@ class Bars:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
 
-    def show(self, label: str, done: int, total: int | None) -> None:
+    def show(self, label: str, done: int, total: int | None, note: str | None = None) -> None:
         if label not in self._bars:
-            self._bars[label] = self._progress.add_task(label, total=total)
-        self._progress.update(self._bars[label], completed=done, total=total)
+            self._bars[label] = self._progress.add_task(label, total=total, note="")
+        if note is None:
+            rest = next(bar.time_remaining for bar in self._progress.tasks if bar.id == self._bars[label])
+            note = f"{duration_text(rest)} left" if rest else ""
+        self._progress.update(self._bars[label], completed=done, total=total, note=note)
 
 
 @contextmanager
@@ -72,8 +75,8 @@ def display(*, silent: bool = False) -> Iterator[Display]:
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns) as progress:
+    about, more = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[note]}", markup=False)
+    with Progress(about, BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), more) as progress:
         yield Bars(progress)
 
 
@@ -89,7 +92,7 @@ async def follow(server: RenderServerProxy, job_id: str, shown: Display, label: 
             if error.code != "server_unreachable" or time.monotonic() - lost_since > GRACE_SECONDS:
                 raise
         else:
-            shown.show(label or clean(f"{job_id[:8]} {job.renderer}"), job.percent_complete, 100)
+            shown.show(label or clean(f"{job_id[:8]} {job.renderer}"), job.percent_complete, 100, state_text(job))
             if job.status in ENDED:
                 return job
         await asyncio.sleep(POLL_SECONDS)
@@ -111,6 +114,16 @@ def _safe(name: str) -> str:
     if not name or Path(name).name != name or name.startswith(".") or "\0" in name:
         raise ZeusError(f'The server names an output "{clean(name)}", which is no name for a file here.')
     return name
+
+
+def state_text(job: JobView) -> str:
+    """What a bar cannot show: that a job is not running, its frames, and how long it will take."""
+    parts = [] if job.status == "running" else [job.status.replace("_", " ")]
+    if job.total_frames and job.status != "finished":
+        parts.append(f"{job.completed_frames}/{job.total_frames} frames")
+    if job.eta_seconds is not None and job.status not in ENDED:
+        parts.append(f"{duration_text(job.eta_seconds)} left")
+    return ", ".join(parts)
 
 
 def sentence(job: JobView) -> str:

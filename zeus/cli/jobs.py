@@ -1,10 +1,10 @@
-"""`zeus jobs`: list, show, logs, cancel, delete and download."""
+"""`zeus jobs`: list them, look at them, steer them, fetch what they made."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +14,13 @@ import typer
 from zeus.cli import follow
 from zeus.cli.output import JsonOption, at_terminal, clean, clean_log, print_json, print_table
 from zeus.cli.target import ServerOption, TokenOption, connect, full_ids
+from zeus.errors import BadInput
 
 if TYPE_CHECKING:
     from zeus.peers.client import RenderServerProxy
     from zeus.wire import JobView
 
-app = typer.Typer(help="List jobs, show, cancel or delete them, read their logs, fetch their files.")
+app = typer.Typer(help="List jobs, look at them, hold them up, end them, read their logs, fetch their files.")
 Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Job ids; their first letters will do.")]
 ForEach = Callable[["RenderServerProxy", str], Awaitable[None]]
 
@@ -38,25 +39,32 @@ def _default(
     context: typer.Context, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False
 ) -> None:
     if context.invoked_subcommand is None:
-        return list_jobs(server, token, as_json)
+        return list_jobs(server=server, token=token, as_json=as_json)
     # What stands before the subcommand holds as if it stood behind it.
     given = {"server": server, "token": token, "as_json": as_json}
     context.default_map = {context.invoked_subcommand: {name: value for name, value in given.items() if value}}
 
 
 @app.command("list")
-def list_jobs(server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
-    """List the jobs."""
+def list_jobs(
+    status: Annotated[str | None, typer.Option(metavar="S", help="Only those of this status.")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, max=10_000, help="Only the newest N.")] = None,
+    server: ServerOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the jobs, the newest first."""
+    filters = {"status": status, "limit": None if limit is None else str(limit)}
 
     async def run() -> None:
         async with connect(server, token) as proxy:
-            found = await proxy.get_jobs()
+            found = await proxy.get_jobs(**{name: value for name, value in filters.items() if value is not None})
         if as_json:
             print_json(found)
         elif found.jobs or not at_terminal():
             print_table(("id", "status", "done", "engine", "name", "node"), [_row(job) for job in found.jobs])
         else:
-            print("There are no jobs.")
+            print("There are no jobs." if status is None else f"No job is {status}.")
 
     asyncio.run(run())
 
@@ -86,12 +94,59 @@ def _text(value: object) -> str:
 
 
 @app.command()
-def logs(ids: Ids, server: ServerOption = None, token: TokenOption = None) -> None:
-    """Print the log of each job's newest attempt."""
+def why(ids: Ids, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
+    """Say why jobs are not running yet."""
 
     async def action(proxy: RenderServerProxy, job_id: str) -> None:
+        told = await proxy.why(job_id)
+        if as_json:
+            print_json({"id": job_id, **msgspec.to_builtins(told)})
+            return
+        lines = [*told.reasons, *(f"{each.node}: {reason}" for each in told.nodes for reason in each.reasons)]
+        free = [each.node for each in told.nodes if not each.reasons]
+        if not told.reasons and free:
+            lines.append(f"It can run on {', '.join(free)} and will start at once.")
+        print("\n  ".join([f"{job_id} {told.status}", *map(clean, lines)]), flush=True)
+
+    _each(server, token, ids, action)
+
+
+@app.command()
+def logs(
+    ids: Ids,
+    follow_it: Annotated[bool, typer.Option("--follow", help="Print on as it grows, until the job has ended.")] = False,
+    server: ServerOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the log of each job's newest attempt."""
+    if follow_it and as_json:
+        raise BadInput("--follow prints a log as it grows, --json a whole one: give one of the two.")
+
+    async def action(proxy: RenderServerProxy, job_id: str) -> None:
+        if follow_it:
+            await _print_log(proxy.follow_job_logs(job_id))
+            return
         text = await proxy.get_job_logs(job_id)
-        sys.stdout.write(clean_log(text) if at_terminal() else text)
+        print_json({"id": job_id, "log": text}) if as_json else _write_log(text)
+
+    _each(server, token, ids, action)
+
+
+async def _print_log(pieces: AsyncIterator[str]) -> None:
+    async for piece in pieces:
+        _write_log(piece)
+
+
+def _write_log(text: str) -> None:
+    sys.stdout.write(clean_log(text) if at_terminal() else text)
+    sys.stdout.flush()
+
+
+def _steer(verb: str, ids: list[str], server: str | None, token: str | None, as_json: bool) -> None:
+    async def action(proxy: RenderServerProxy, job_id: str) -> None:
+        job = await getattr(proxy, f"{verb}_job")(job_id)
+        print_json(job) if as_json else print(follow.sentence(job), flush=True)
 
     _each(server, token, ids, action)
 
@@ -99,12 +154,25 @@ def logs(ids: Ids, server: ServerOption = None, token: TokenOption = None) -> No
 @app.command()
 def cancel(ids: Ids, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
     """Cancel jobs; each is told once nothing of it runs any more."""
+    _steer("cancel", ids, server, token, as_json)
 
-    async def action(proxy: RenderServerProxy, job_id: str) -> None:
-        job = await proxy.cancel_job(job_id)
-        print_json(job) if as_json else print(follow.sentence(job), flush=True)
 
-    _each(server, token, ids, action)
+@app.command()
+def pause(ids: Ids, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
+    """Hold jobs up; what they have published stays."""
+    _steer("pause", ids, server, token, as_json)
+
+
+@app.command()
+def resume(ids: Ids, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
+    """Let paused jobs go on."""
+    _steer("resume", ids, server, token, as_json)
+
+
+@app.command()
+def retry(ids: Ids, server: ServerOption = None, token: TokenOption = None, as_json: JsonOption = False) -> None:
+    """Run failed or cancelled jobs again."""
+    _steer("retry", ids, server, token, as_json)
 
 
 @app.command()

@@ -39,14 +39,15 @@ def _serve(config: Config) -> int:
     )
     from zeus.api.app import serve
     from zeus.api.guard import needs_token
+    from zeus.tokens import OWNER_FILE, owner_secret
 
-    token = config.storage_path / "token"
-    is_new = needs_token(config) and not token.exists()
+    is_new = needs_token(config) and owner_secret(config.storage_path) is None
 
     def announce(url: str) -> None:
-        print(f"Zeus answers at {url}", flush=True)
+        print(f"Zeus answers at {_with_lan(config, url)}", flush=True)
         if is_new:
-            print(f"Clients need this token, shown once and kept in {token}: {token.read_text().strip()}", flush=True)
+            kept, secret = config.storage_path / OWNER_FILE, owner_secret(config.storage_path)
+            print(f"Clients need this token, shown once and kept in {kept}: {secret}", flush=True)
 
     try:
         return asyncio.run(serve(config, announce=announce))
@@ -56,3 +57,11 @@ def _serve(config: Config) -> int:
             raise
         note(f"zeus: {error.message}")
         return 1
+
+
+def _with_lan(config: Config, url: str) -> str:
+    """A node's URL on this machine, and before it those by which others reach it."""
+    from zeus.api.listening import lan_urls
+
+    port = url.rpartition(":")[2]
+    return " and ".join([*(lan_urls(config.http, int(port)) if port.isdecimal() else ()), url])

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ import typer
 
 from zeus.cli import follow
 from zeus.cli.output import JsonOption, at_terminal, clean, note, print_json
-from zeus.cli.target import ServerOption, TokenOption, connect
+from zeus.cli.target import ServerOption, TokenOption, connect, full_ids
 from zeus.errors import BadInput
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def command(
     split: Annotated[bool, typer.Option("--split", help="Let several tasks share the frames.")] = False,
     arg: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An argument of the engine.")] = None,
     priority: Annotated[int | None, typer.Option(metavar="N", min=0, max=100, help="Higher runs first; 50.")] = None,
+    preset: Annotated[str | None, typer.Option(metavar="P", help="A preset of the server.")] = None,
+    depends_on: Annotated[list[str] | None, typer.Option(metavar="ID", help="A job that must finish first.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="Not before then: 22:30, or 2026-05-01T22:30.")] = None,
     follow_it: Annotated[bool, typer.Option("--follow", help="Wait for the job's end.")] = False,
     folder: Annotated[Path | None, typer.Option("--download", metavar="DIR", help="Fetch its files, too.")] = None,
     server: ServerOption = None,
@@ -56,6 +60,9 @@ def command(
     if file is not None and not file.is_file():
         raise BadInput(f"There is no file {file}.")
     fields = _fields(renderer, frames, split, arg or [], priority)
+    fields |= {"preset": preset} if preset is not None else {}
+    fields |= {"not_before": start_time(at, datetime.now().astimezone()).isoformat()} if at is not None else {}
+    fields |= {"depends_on": depends_on} if depends_on else {}
     order = Order(
         file=file, prompt=prompt, fields=fields, follow=follow_it or bool(folder), folder=folder, as_json=as_json
     )
@@ -97,6 +104,18 @@ def _frame_range(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or match[1])
 
 
+def start_time(text: str, now: datetime) -> datetime:
+    """A time of day, the next there is; or a date and time, of this machine's time zone unless it says another."""
+    try:
+        if re.fullmatch(r"\d{1,2}:\d{2}", text):
+            hour, minute = text.split(":")
+            found = now.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
+            return found if found > now else found + timedelta(days=1)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise BadInput(f'--at "{text}" is no time; one looks like 22:30 or 2026-05-01T22:30.') from error
+
+
 async def _run(order: Order, server: str | None, token: str | None, made: list[str]) -> int:
     async with connect(server, token) as proxy:
         # A script that only submits gets the id and nothing else.
@@ -121,16 +140,19 @@ async def _run(order: Order, server: str | None, token: str | None, made: list[s
 
 
 async def _submit(proxy: RenderServerProxy, order: Order, shown: follow.Display) -> JobView:
+    fields = order.fields
+    if "depends_on" in fields:
+        fields = {**fields, "depends_on": await full_ids(proxy, fields["depends_on"])}
     if order.file:
         progress = partial(shown.show, f"Sending {clean(order.file.name)}")
-        return await proxy.create_job(order.fields, order.file, progress)
-    args = order.fields.get("args", {})
-    if order.fields.keys() <= {"args"}:
+        return await proxy.create_job(fields, order.file, progress)
+    args = fields.get("args", {})
+    if fields.keys() <= {"args"}:
         accepted = await proxy.generate(order.prompt or "", **args)
         return await proxy.get_job(accepted.job_id)
     # What /api/generate does not know, such as a priority, add_job does.
-    fields = {"renderer": "video", **order.fields, "args": {**args, "prompt": order.prompt}}
-    return await proxy.create_job(fields)
+    chosen = {} if "preset" in fields else {"renderer": "video"}
+    return await proxy.create_job({**chosen, **fields, "args": {**args, "prompt": order.prompt}})
 
 
 def _interrupted(server: str | None, token: str | None, made: list[str]) -> int:

@@ -32,10 +32,11 @@ def connect(server: str | None, token: str | None) -> RenderServerProxy:
     if server:
         return RenderServerProxy(server, token=token)
     config = load(None, os.environ, {}).config
-    return RenderServerProxy(_own_url(config), token=token or _own_token(config.storage_path / "token"))
+    return RenderServerProxy(own_url(config), token=token or _own_token(config.storage_path / "token"))
 
 
-def _own_url(config: Config) -> str:
+def own_url(config: Config) -> str:
+    """The URL of this machine's own node. Raises BadInput where it is not known beforehand."""
     if config.http.port == 0:
         raise BadInput("The port of this machine's node is set to any that is free: name it with --server URL.")
     host = EVERYWHERE.get(config.http.host, config.http.host)

@@ -53,6 +53,12 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_timeout: Annotated[
         float, Meta(gt=0, le=86400, description="Seconds without a byte after which a request's body is given up")
     ] = 60.0
+    header_timeout: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds that a new connection has to send the head of a request")
+    ] = 20.0
+    max_connections: Annotated[
+        int, Meta(ge=0, description="How many connections may be open. 0: what open files allow, less 256")
+    ] = 0
 
 
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -132,6 +133,8 @@ class Attempt:
         return self._lock.fileno() if self._lock is not None else None
 
     def open(self) -> None:
+        # There is one only where a backup was put back that is older than its files.
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.out.mkdir(parents=True)
         self._lock = take_attempt_lock(self.lock_path)
         self.log.open()

@@ -1,10 +1,12 @@
-"""What the media worker computes in a process of its own: probe, verify and encode.
+"""What the media worker computes in a process of its own: probe, verify, encode and previews.
 
 Each function is called as `function(job, **arguments)`; arguments and results are plain data. This package imports
 PyAV, which the server process never does: there, only the name `zeus.mediaworker:probe` is known.
 """
 
+from zeus.mediaworker.clips import clip
 from zeus.mediaworker.encoding import encode
+from zeus.mediaworker.pictures import thumbnail
 from zeus.mediaworker.reading import probe, verify
 
-__all__ = ["encode", "probe", "verify"]
+__all__ = ["clip", "encode", "probe", "thumbnail", "verify"]

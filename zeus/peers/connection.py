@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -70,17 +70,32 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def request(self, method: str, path: str, *, wait: float = ANSWER_SECONDS, **options: Any) -> Answer:
-        """Send a request and read its answer; `options` are aiohttp's. Only reads are retried.
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        wait: float = ANSWER_SECONDS,
+        body: Callable[[], Any] | None = None,
+        key: str | None = None,
+        **options: Any,
+    ) -> Answer:
+        """Send a request and read its answer; `options` are aiohttp's, `body` makes the data of one attempt.
 
+        Retried are reads, and what has an idempotency `key`: the server does that once however often it is told.
         Raises ServerUnreachable, and ServerRefused for a status of 300 or more.
         """
-        for attempt in range(ATTEMPTS):
+        attempts = ATTEMPTS if method in READS or key else 1
+        if key:
+            options["headers"] = {**options.get("headers", {}), "Idempotency-Key": key}
+        for attempt in range(attempts):
             try:
+                if body is not None:
+                    options["data"] = body()
                 async with self.open(method, path, wait=wait, **options) as response:
                     return Answer(response.status, response.headers, await response.read())
             except (ServerUnreachable, ServerRefused) as error:
-                if method not in READS or not error.again or attempt == ATTEMPTS - 1:
+                if not error.again or attempt == attempts - 1:
                     raise
             await pause(attempt)
         raise AssertionError("the last attempt returns or raises")

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from zeus.child import uncancelled
 from zeus.dispatch import Dispatcher
-from zeus.errors import NoSpace, TaskFailed, ZeusError
+from zeus.errors import NoSpace, StoreFailed, TaskFailed, ZeusError
 from zeus.failpoint import failpoint
 from zeus.feed import Feed
 from zeus.files import Files
-from zeus.model import Assignment, Job, Output, Place, Snapshot, Task
+from zeus.model import Assignment, Job, Output, Place, Snapshot, Task, Wish
 from zeus.progress import ProgressBook
 from zeus.schedule.decide import decide
 from zeus.store import Store
@@ -28,16 +28,18 @@ log = logging.getLogger(__name__)
 
 LONGEST_DELAY = 300.0
 """Seconds that a failed task waits at most before its next attempt."""
+LONGEST_STOP = 60.0
+"""Seconds that a stop waits: far more than any process survives, but a full disk may keep its end from the record."""
 FULL_DISK_DELAY = 2.0
 """Seconds between two tries to record something while the disk is full."""
 
 
 class Phase(Enum):
-    """How far an attempt is: up to WORKING a cancel ends it, from PUBLISHING on it finishes."""
+    """How far an attempt is: while WORKING a stop ends it; once it is SETTLING its outcome is known and recorded."""
 
     STARTING = 1
     WORKING = 2
-    PUBLISHING = 3
+    SETTLING = 3
 
 
 class Running:
@@ -48,11 +50,14 @@ class Running:
         self.place = assignment.place
         self.phase = Phase.STARTING
         self.shutdown = False
+        self.wish = Wish.NONE
+        self.stopped = False
         self.work: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
-        """End the attempt unless its result is already being published."""
+        """End the attempt unless its outcome is known already."""
         if self.work is not None and self.phase is Phase.WORKING:
+            self.stopped = True
             self.work.cancel()
 
 
@@ -79,20 +84,27 @@ class Runner:
 
     async def run(self) -> None:
         """The loop, for as long as the node lives."""
-        while True:
-            seen = self._feed.newest
+        while not self._feed.closed:
+            seen, now = self._feed.newest, time.time()
             self._freed.clear()
-            await self._release()
-            for assignment in decide(await self._look()):
+            if await self._store.is_due(now):
+                await self._store.release(now)
+            for assignment in decide(await self._look(now)):
                 self._start(assignment)
-            await self._wait(seen)
+            await self._wait(seen, now)
 
-    async def stop(self, task_ids: Sequence[int]) -> None:
+    async def stop(self, task_ids: Sequence[int], wish: Wish) -> None:
         """End the attempts at these tasks, if this node has them; return when nothing of them is left."""
-        for task_id in task_ids:
-            if (running := self._running.get(task_id)) is not None and running.work is not None:
-                running.stop()
-                await asyncio.wait([running.work])
+        for running in [self._running[task_id] for task_id in task_ids if task_id in self._running]:
+            running.wish = wish
+            running.stop()
+        works = [self._running[task_id].work for task_id in task_ids if task_id in self._running]
+        if pending := [work for work in works if work is not None]:
+            await asyncio.wait(pending, timeout=LONGEST_STOP)
+
+    def running_of(self, job_id: str) -> list[int]:
+        """The ids of a job's tasks that this node has in hand."""
+        return [task_id for task_id, running in self._running.items() if running.task.job_id == job_id]
 
     async def close(self) -> None:
         """Hand all running tasks back. The loop must have ended before."""
@@ -116,31 +128,23 @@ class Runner:
             for place in self._dispatcher.places()
         ]
 
-    async def _look(self) -> Snapshot:
+    async def _look(self, now: float) -> Snapshot:
         places = self.free_places()
         most = max((place.free for place in places), default=0)
         engines = {engine for place in places for engine, free in place.engines.items() if place.free > 0 and free > 0}
-        now, taken = time.time(), list(self._running)
+        taken = list(self._running)
         lines = [await self._store.queued(engine, now, most, taken) for engine in sorted(engines)]
         return Snapshot(tuple(task for line in lines for task in line), tuple(places))
 
-    async def _release(self) -> None:
-        """Queue what has waited for its time, once that has come."""
-        now = time.time()
-        if await self._store.is_due(now):
-            await self._store.release(now)
-
-    async def _wait(self, seen: int) -> None:
-        """Wait for a change, a freed slot, or the moment when a task that failed may start again."""
-        now = time.time()
+    async def _wait(self, seen: int, now: float) -> None:
+        """Wait for a change, a freed slot, or the next moment after `now` when a task may start that may not yet."""
         start = await self._store.next_start(now)
         waits = [
             asyncio.ensure_future(self._feed.wait(seen)),
             asyncio.ensure_future(self._freed.wait()),
         ]
-        await asyncio.wait(
-            waits, timeout=None if start is None else max(start - now, 0.01), return_when=asyncio.FIRST_COMPLETED
-        )
+        pause = None if start is None else max(start - time.time(), 0.01)
+        await asyncio.wait(waits, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
 
@@ -162,6 +166,7 @@ class Runner:
         attempt = await self._recorded(running, lambda: self._store.begin(task, running.place.node))
         if attempt is None:
             return
+        log.info("job %s: attempt %s starts (%s)", task.job_id, attempt, task.renderer)
         self._progress.begin(task.job_id)
         try:
             await self._work(running, attempt)
@@ -175,15 +180,20 @@ class Runner:
             if running.shutdown or (await self._store.task(task.id)).wish:
                 return await self._give_up(running, attempt)
             folder, outputs = await self._produce(task, await self._store.job(task.job_id), attempt)
-            running.phase = Phase.PUBLISHING
+            running.phase = Phase.SETTLING
             await self._files.publish(folder, task.job_id)
             await self._clean(task, attempt)
             await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
             failpoint("end")
-        except asyncio.CancelledError:
-            await uncancelled(self._give_up(running, attempt))
+            log.info("job %s is finished: %s files", task.job_id, len(outputs))
+        except asyncio.CancelledError as error:
+            if running.stopped:
+                await uncancelled(self._give_up(running, attempt))
+            else:
+                await self._failed(running, attempt, _known(error, task))
+        except StoreFailed:
+            raise  # the node ends, and the next start settles what became of this
         except Exception as error:
-            running.phase = Phase.PUBLISHING
             await self._failed(running, attempt, _known(error, task))
 
     async def _produce(self, task: Task, job: Job, attempt: int) -> tuple[Path, list[Output]]:
@@ -202,11 +212,15 @@ class Runner:
     async def _give_up(self, running: Running, attempt: int) -> None:
         task = running.task
         await self._clean(task, attempt)
-        await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
+        await self._progress.keep(task.job_id)
+        await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
+        log.info("job %s: attempt %s was ended (%s)", task.job_id, attempt, running.wish or "shutdown")
 
     async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
-        task = running.task
+        task, running.phase = running.task, Phase.SETTLING
+        log.info("job %s: attempt %s failed: %s", task.job_id, attempt, error.message)
         await self._clean(task, attempt)
+        await self._progress.keep(task.job_id)
         failures = (await self._store.task(task.id)).failures + 1
         job = await self._store.job(task.job_id)
         if isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
@@ -229,7 +243,7 @@ class Runner:
                 await asyncio.sleep(FULL_DISK_DELAY)
 
 
-def _known(error: Exception, task: Task) -> ZeusError:
+def _known(error: BaseException, task: Task) -> ZeusError:
     if isinstance(error, ZeusError):
         return error
     log.error("job %s failed unexpectedly", task.job_id, exc_info=error)

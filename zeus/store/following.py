@@ -89,10 +89,8 @@ def _cancel_dependents(tx: sqlite3.Connection, revision: int, job_id: str) -> No
     ).fetchall()
     for (dependent,) in waiting:
         tx.execute(f"UPDATE tasks SET status = 'cancelled' WHERE job_id = ? AND status IN ({UNSTARTED})", (dependent,))
-        tx.execute(
-            "UPDATE jobs SET error_code = 'dependency_failed', error_message = ? WHERE id = ?",
-            (f"Job {job_id}, which it depends on, did not finish.", dependent),
-        )
+        message = f"Job {job_id}, which it depends on, did not finish."
+        _explain(tx, dependent, code="dependency_failed", message=message)
         follow(tx, revision, dependent)
 
 
@@ -104,7 +102,9 @@ def _follow_children(tx: sqlite3.Connection, revision: int, parent: str) -> None
         status = next(each for each in ORDER if each in found)
     tx.execute("UPDATE jobs SET revision = ? WHERE id = ?", (revision, parent))
     if status is Status.FAILED:
-        tx.execute(
-            "UPDATE jobs SET error_code = 'subjob_failed', error_message = 'A subjob failed.' WHERE id = ?", (parent,)
-        )
+        _explain(tx, parent, code="subjob_failed", message="A subjob failed.")
     set_status(tx, revision, parent, status)
+
+
+def _explain(tx: sqlite3.Connection, job_id: str, *, code: str, message: str) -> None:
+    tx.execute("UPDATE jobs SET error_code = ?, error_message = ? WHERE id = ?", (code, message, job_id))

@@ -53,19 +53,26 @@ def fail(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, code: 
 
 
 def requeue(
-    tx: sqlite3.Connection, revision: int, task: Task, attempt: int, counts: bool, not_before: float = 0.0
+    tx: sqlite3.Connection,
+    revision: int,
+    task: Task,
+    attempt: int,
+    *,
+    counts: bool,
+    not_before: float = 0.0,
+    wish: Wish = Wish.NONE,
 ) -> bool:
     """Put a running task back in line, or where a wish for it wants it, now that nothing of it runs any more.
 
-    `counts` says whether the attempt counts toward max_attempts.
+    `counts` says whether the attempt counts toward max_attempts; `wish` is one that could not be put on record.
     """
     if not _is_present(tx, task, attempt):
         return False
-    (wish,) = tx.execute("SELECT wish FROM tasks WHERE id = ?", (task.id,)).fetchone()
+    (stored,) = tx.execute("SELECT wish FROM tasks WHERE id = ?", (task.id,)).fetchone()
     tx.execute(
         "UPDATE tasks SET failures = failures + ?, not_before = ? WHERE id = ?", (int(counts), not_before, task.id)
     )
-    return _move(tx, revision, task, attempt, COMES_TRUE.get(Wish(wish), Status.QUEUED))
+    return _move(tx, revision, task, attempt, COMES_TRUE.get(Wish(stored) or wish, Status.QUEUED))
 
 
 def keep_progress(tx: sqlite3.Connection, revision: int, progress: Sequence[tuple[str, Progress]]) -> None:

@@ -21,9 +21,12 @@ from zeus.store.writer import Writer
 P = ParamSpec("P")
 T = TypeVar("T")
 
-JOB_COLUMNS = ", ".join(Job.__struct_fields__)
+COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
+JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
 READERS = 2
+MANY = 500
+"""Rows above which making jobs of them is left to a thread."""
 REVISION_GAP = 1000
 """A start skips so many revisions: more than progress can have used since the last one that reached the disk."""
 
@@ -72,8 +75,10 @@ class Store:
     async def fail(self, task: Task, attempt: int, code: str, message: str) -> bool:
         return await self._write(moving.fail, task, attempt, code, message)
 
-    async def requeue(self, task: Task, attempt: int, *, counts: bool, not_before: float = 0.0) -> bool:
-        return await self._write(moving.requeue, task, attempt, counts, not_before)
+    async def requeue(
+        self, task: Task, attempt: int, *, counts: bool, not_before: float = 0.0, wish: Wish = Wish.NONE
+    ) -> bool:
+        return await self._write(moving.requeue, task, attempt, counts=counts, not_before=not_before, wish=wish)
 
     async def keep_progress(self, progress: Sequence[tuple[str, Progress]]) -> None:
         await self._write(moving.keep_progress, progress)
@@ -217,7 +222,8 @@ class Store:
         return int(rows[0][0])
 
     async def _jobs(self, where: str, *values: Any) -> list[Job]:
-        return [_job(row) for row in await self._read(f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)]
+        rows = await self._read(f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)
+        return await asyncio.to_thread(_all_jobs, rows) if len(rows) > MANY else _all_jobs(rows)
 
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
         return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
@@ -235,6 +241,10 @@ def _prepare(path: Path) -> tuple[sqlite3.Connection, str, int]:
 
 async def _reader(path: Path) -> aiosqlite.Connection:
     return await aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def _all_jobs(rows: Sequence[Sequence[Any]]) -> list[Job]:
+    return [_job(row) for row in rows]
 
 
 def _job(row: Sequence[Any]) -> Job:

@@ -17,6 +17,8 @@ Write = Callable[[sqlite3.Connection, int], T]
 """A synchronous function of the connection and the revision that this change gets."""
 
 GROUP = 256
+OF_ONE_WRITE = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
+"""Errors of the database that are one write's own fault; every other one is the whole group's."""
 
 
 class Writer:
@@ -43,6 +45,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="zeus-writer", daemon=True)
         self._thread.start()
         self._closed = False
+        self._broken: StoreFailed | None = None
 
     async def write(self, function: Write[T]) -> T:
         """Run a write and return its result once it is durable."""
@@ -64,6 +67,8 @@ class Writer:
     async def _put(self, entry: _Entry) -> Any:
         if self._closed:
             raise StoreFailed("This node is shutting down.")
+        if self._broken is not None:
+            raise self._broken
         self._queue.put(entry)
         return await entry.future
 
@@ -88,8 +93,12 @@ class Writer:
         except Exception as error:
             wrapped = _wrap(error)
             for entry in entries:
-                entry.error = wrapped
+                if entry.function is None:
+                    entry.result = self._revision
+                else:
+                    entry.error = wrapped
             if isinstance(wrapped, StoreFailed):
+                self._broken = wrapped
                 self._loop.call_soon_threadsafe(self._failed, wrapped)
         if entries:
             self._loop.call_soon_threadsafe(self._answer, entries, self._revision)
@@ -116,9 +125,9 @@ class Writer:
         self._connection.execute("SAVEPOINT write")
         try:
             entry.result = entry.function(self._connection, self._revision)
-        except sqlite3.OperationalError:
-            raise
         except Exception as error:
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, OF_ONE_WRITE):
+                raise
             self._connection.execute("ROLLBACK TO write")
             entry.error = error
         self._connection.execute("RELEASE write")

@@ -47,6 +47,8 @@ class NoopEngine(Engine[NoopArgs]):
         for step in range(steps):
             await asyncio.sleep(args.seconds / steps)
             context.report((step + 1) / steps, "waiting")
+        if args.fail == "cancel itself":
+            raise asyncio.CancelledError
         if args.fail is not None:
             raise TaskFailed(args.fail, code="told_to_fail", retry=args.retry)
         for name in args.files:

@@ -1,0 +1,167 @@
+"""What each route takes and gives, as data: the OpenAPI document is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from zeus import wire
+from zeus.api import session
+from zeus.api.add_job import AddJob
+from zeus.api.generate import GenerateRequest
+
+Jobs = Sequence[wire.JobView]
+
+
+class Query(msgspec.Struct, frozen=True):
+    """A query parameter; `kind` is its type with its bounds."""
+
+    name: str
+    kind: Any
+    about: str
+    required: bool = False
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A route for its readers. `gives` maps a status to the type of its JSON, several in a tuple, or to a
+    content type, or to None."""
+
+    summary: str
+    gives: Mapping[int, Any]
+    query: Sequence[Query] = ()
+    takes: Any = None
+    """The type of the JSON body."""
+    form: bool = False
+    """Whether a multipart form of `json` and `file` is taken too."""
+    example: Any = None
+    """A body that works."""
+    headers: Sequence[str] = ()
+    """Request headers beyond the usual that it heeds."""
+
+
+TEXT, BYTES, STREAM, ZIP, JPEG = (
+    "text/plain",
+    "application/octet-stream",
+    "text/event-stream",
+    "application/zip",
+    "image/jpeg",
+)
+CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
+ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
+KEY = ("Idempotency-Key",)
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("GET", "/api/model-status"): Operation("Whether the generation model can be used", {200: wire.ModelStatus}),
+    ("POST", "/api/generate"): Operation(
+        "Make a video from a prompt", {202: wire.JobAccepted, 409: wire.ErrorBody, 503: wire.ErrorBody},
+        takes=GenerateRequest, example={"prompt": "a red fox running through snow at dusk"}, headers=KEY,
+    ),
+    ("GET", "/files/{job_id}/out.mp4"): Operation(
+        "A generated video", {200: "video/mp4", 206: "video/mp4", 304: None, 412: None, 416: wire.ErrorBody},
+        headers=("Range", "If-None-Match"),
+    ),
+    ("GET", "/api/jobs"): Operation(
+        "All jobs, the newest first, or those that the filters leave", {200: wire.JobList, 304: None},
+        query=(
+            Query("status", str, "Only jobs of this status; the farm API's older words are known too"),
+            Query("renderer", str, "Only jobs of this engine"),
+            Query("limit", Annotated[int, Meta(ge=1, le=10_000)], "So many jobs at most"),
+            Query("after", str, "Only jobs older than the one with this id"),
+            Query("fields", str, "Only these fields of each job, separated by commas"),
+        ),
+        headers=("If-None-Match",),
+    ),
+    ("GET", "/api/jobs/long_poll"): Operation(
+        "The list of jobs as soon as anything changed", {200: (wire.JobList, wire.JobChanges), 204: None},
+        query=(
+            Query("token", str, "The token of the last list"),
+            Query("timeout", Annotated[float, Meta(ge=1, le=60)], "Seconds to wait; 30"),
+            Query("changes_only", str, "1: only the jobs that changed, and the ids of those removed"),
+        ),
+    ),
+    ("GET", "/api/jobs/status/{status}"): Operation("The jobs of one status", {200: Jobs}),
+    ("GET", "/api/jobs/{job_id}"): Operation("One job", {200: wire.JobView}),
+    ("GET", "/api/jobs/{job_id}/why"): Operation("Why a job is not running yet", {200: wire.WhyView}),
+    ("GET", "/api/jobs/{job_id}/logs"): Operation(
+        "An attempt's log, the newest unless told otherwise", {200: TEXT, 206: TEXT, 304: None, 416: wire.ErrorBody},
+        query=(
+            Query("attempt", Annotated[int, Meta(ge=0)], "Which attempt"),
+            Query("follow", str, "1: stream it as it grows, until the job has ended"),
+        ),
+        headers=("Range",),
+    ),
+    ("GET", "/api/jobs/{job_id}/files"): Operation("The names of a job's outputs", {200: Sequence[str]}),
+    ("GET", "/api/jobs/{job_id}/download"): Operation(
+        "One output", {200: BYTES, 206: BYTES, 304: None, 409: wire.ErrorBody, 416: wire.ErrorBody},
+        query=(Query("filename", str, "Which file; case does not matter where that is clear", True),),
+        headers=("Range", "If-None-Match"),
+    ),
+    ("GET", "/api/jobs/{job_id}/download_all"): Operation("All outputs as a zip", {200: ZIP}),
+    ("GET", "/api/jobs/{job_id}/thumbnail"): Operation(
+        "A preview of an output", {200: JPEG, 500: wire.ErrorBody},
+        query=(
+            Query("size", Annotated[str, Meta(pattern="^(small|big)$")], "small fits 240×240, big 1280×1280"),
+            Query("video_ok", str, "1: a short video where there is one"),
+            Query("filename", str, "Of this output"),
+        ),
+    ),
+    ("POST", "/api/jobs/{job_id}/cancel"): Operation(
+        "End a job; answers when nothing of it runs any more", {200: wire.JobView, 303: None},
+        query=(CONFIRM, Query("redirect", str, "1: answer with a redirect to /")),
+    ),
+    ("POST", "/api/jobs/{job_id}/delete"): Operation(
+        "End a job and remove it with its files", {200: wire.JobView}, query=(CONFIRM,)
+    ),
+    ("POST", "/api/jobs/{job_id}/pause"): Operation("Hold a job up", {200: wire.JobView, 409: wire.ErrorBody}),
+    ("POST", "/api/jobs/{job_id}/resume"): Operation("Let a paused job run", {200: wire.JobView, 409: wire.ErrorBody}),
+    ("POST", "/api/jobs/{job_id}/retry"): Operation(
+        "Start a failed or cancelled job anew", {200: wire.JobView, 409: wire.ErrorBody}
+    ),
+    ("POST", "/api/jobs/{job_id}/priority"): Operation(
+        "Change a job's place in line", {200: wire.JobView, 409: wire.ErrorBody},
+        query=(Query("value", Annotated[int, Meta(ge=0, le=100)], "Higher runs first", True),),
+    ),
+    ("POST", "/api/jobs/{job_id}/subjob_update"): Operation(
+        "A subjob's news, from the node that runs it", {200: wire.JobView, 409: wire.ErrorBody},
+        takes=wire.SubjobUpdate,
+        example={"id": "6c1f3c0e", "status": "running", "attempt": 1, "percent_complete": 40, "completed_frames": 4},
+    ),
+    ("POST", "/api/add_job"): Operation(
+        "Add a job, or a list of them", {200: (wire.JobView, Jobs, wire.DryRun, Sequence[wire.DryRun]),
+                                         409: wire.ErrorBody, 503: wire.ErrorBody, 507: wire.ErrorBody},
+        takes=AddJob | Sequence[AddJob], form=True, headers=KEY,
+        example={"renderer": "video", "args": {"prompt": "ocean waves at sunset", "num_frames": 24}},
+        query=(Query("dry_run", str, "1: only check it, and say which nodes could run it"),),
+    ),
+    ("GET", "/api/events"): Operation("Job changes as they happen", {200: STREAM}, headers=("Last-Event-ID",)),
+    ("POST", "/api/session"): Operation(
+        "Sign in with a token, to a cookie", {200: wire.SessionView}, takes=session.SignIn,
+        example={"token": "the token of this node"},
+    ),
+    ("DELETE", "/api/session"): Operation("Sign out", {204: None}),
+    ("GET", "/healthz"): Operation("Liveness", {200: TEXT}),
+    ("GET", "/readyz"): Operation("Readiness", {200: TEXT, 503: wire.ErrorBody}),
+    ("GET", "/api/openapi.json"): Operation("This document", {200: Mapping[str, Any]}),
+    ("GET", "/api/docs"): Operation("This document as a page", {200: "text/html"}),
+    ("GET", "/api/engines"): Operation(
+        "The engines by name", {200: Mapping[str, wire.EngineDetails]}, query=(ENGINE_VIEW,)
+    ),
+    ("GET", "/api/engines/names"): Operation("The engines' names", {200: Sequence[str]}),
+    ("GET", "/api/engines/for_filename"): Operation(
+        "The engine that takes a file", {200: TEXT, 404: wire.ErrorBody},
+        query=(Query("filename", str, "The file's name", True),),
+    ),
+    ("GET", "/api/engines/{engine}"): Operation(
+        "One engine", {200: wire.EngineDetails}, query=(ENGINE_VIEW,)
+    ),
+    ("GET", "/api/engines/{engine}/availability"): Operation(
+        "Whether an engine can take jobs here", {200: wire.EngineAvailability}
+    ),
+    ("GET", "/api/engines/{engine}/args"): Operation("JSON Schema of its arguments", {200: Mapping[str, Any]}),
+    ("GET", "/api/engines/{engine}/help"): Operation("The engine's own help", {200: TEXT, 503: wire.ErrorBody}),
+    ("GET", "/api/heartbeat"): Operation("The time now", {200: TEXT}),
+    ("GET", "/api/status"): Operation("The node and its machine", {200: wire.StatusView}),
+}  # fmt: skip

@@ -1,0 +1,94 @@
+"""The routes: which handler answers where, and the scope that a token needs for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.web_urldispatcher import AbstractRoute
+
+from zeus.api import (
+    actions,
+    add_job,
+    archive,
+    engines,
+    events,
+    generate,
+    jobs,
+    openapi,
+    outputs,
+    session,
+    status,
+    thumbnails,
+)
+from zeus.api.access import Scopes
+from zeus.api.errors import Handler
+from zeus.api.guard import expect_later
+from zeus.tokens import Scope
+
+READ, SUBMIT = Scope.READ, Scope.SUBMIT
+PUBLIC: Final = None
+"""In place of a scope: whoever reaches the node may ask."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One row of the API. A `GET` answers `HEAD` too."""
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope | None
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/api/model-status", generate.model_status, READ),
+    Route("POST", "/api/generate", generate.generate, SUBMIT),
+    Route("GET", "/files/{job_id:.+}/out.mp4", generate.video, READ),
+    Route("GET", "/api/jobs", jobs.jobs, READ),
+    Route("GET", "/api/jobs/long_poll", jobs.long_poll, READ),
+    Route("GET", "/api/jobs/status/{status}", jobs.by_status, READ),
+    Route("GET", "/api/jobs/{job_id}", jobs.job, READ),
+    Route("GET", "/api/jobs/{job_id}/why", jobs.why, READ),
+    Route("GET", "/api/jobs/{job_id}/logs", outputs.logs, READ),
+    Route("GET", "/api/jobs/{job_id}/files", outputs.files, READ),
+    Route("GET", "/api/jobs/{job_id}/download", outputs.download, READ),
+    Route("GET", "/api/jobs/{job_id}/download_all", archive.download_all, READ),
+    Route("GET", "/api/jobs/{job_id}/thumbnail", thumbnails.thumbnail, READ),
+    Route("POST", "/api/jobs/{job_id}/cancel", actions.cancel, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/delete", actions.delete, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/pause", actions.pause, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/resume", actions.resume, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/retry", actions.retry, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/priority", actions.priority, SUBMIT),
+    Route("POST", "/api/jobs/{job_id}/subjob_update", actions.subjob_update, SUBMIT),
+    Route("POST", "/api/add_job", add_job.add_job, SUBMIT),
+    Route("GET", "/api/events", events.events, READ),
+    Route("POST", "/api/session", session.sign_in, PUBLIC),
+    Route("DELETE", "/api/session", session.sign_out, PUBLIC),
+    Route("GET", "/api/heartbeat", status.heartbeat, PUBLIC),
+    Route("GET", "/api/status", status.status, READ),
+    Route("GET", "/healthz", status.healthz, PUBLIC),
+    Route("GET", "/readyz", status.readyz, PUBLIC),
+    Route("GET", "/api/openapi.json", openapi.openapi, READ),
+    Route("GET", "/api/docs", openapi.docs, READ),
+    Route("GET", "/api/engines", engines.engines, READ),
+    Route("GET", "/api/engines/names", engines.names, READ),
+    Route("GET", "/api/engines/for_filename", engines.for_filename, READ),
+    Route("GET", "/api/engines/{engine}", engines.engine, READ),
+    Route("GET", "/api/engines/{engine}/availability", engines.availability, READ),
+    Route("GET", "/api/engines/{engine}/args", engines.args, READ),
+    Route("GET", "/api/engines/{engine}/help", engines.help_text, READ),
+)
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> Scopes:
+    """Add routes to an application; the scope of each."""
+    scopes: dict[AbstractRoute, Scope | None] = {}
+    for route in routes:
+        resource = app.router.add_resource(route.path)
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            added = resource.add_route(method, route.handler, expect_handler=expect_later)
+            scopes[added] = route.scope
+    return scopes

@@ -1,0 +1,81 @@
+"""The network below Zeus: its port, and multicast, by which nodes find each other."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+from zeus.cli.checks import Finding
+from zeus.cli.target import own_url
+from zeus.config import Config
+from zeus.errors import ZeusError
+from zeus.peers.client import RenderServerProxy
+
+GROUP = "224.0.0.251"
+"""That of mDNS."""
+PATIENCE = 1.0
+
+
+async def port(config: Config) -> Finding:
+    """Whether a node can listen, or one does already."""
+    host, number = config.http.host, config.http.port
+    if number == 0:
+        return Finding("port", "ok", "Any that is free.")
+    problem = await asyncio.to_thread(_bind, host, number)
+    if problem is None:
+        return Finding("port", "ok", f"{host}:{number} is free.")
+    if problem.errno != errno.EADDRINUSE:
+        text = f"{host}:{number} cannot be listened on: {problem.strerror}."
+        return Finding("port", "fatal", text, "Choose another by --host and --port, or http.host and http.port.")
+    if await _is_zeus(own_url(config)):
+        return Finding("port", "ok", f"A node answers at {host}:{number}.")
+    remedy = "End that program, or choose another port: --port N, or http.port."
+    return Finding("port", "fatal", f"Another program holds {host}:{number}.", remedy)
+
+
+def _bind(host: str, number: int) -> OSError | None:
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as made:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                made.bind(address)
+    except OSError as error:
+        return error
+    return None
+
+
+async def _is_zeus(url: str) -> bool:
+    async with RenderServerProxy(url) as server:
+        try:
+            answer = await server.request("GET", "/api/heartbeat", wait=5.0)
+        except ZeusError:
+            return False
+        return "X-API-Version" in answer.headers
+
+
+def multicast() -> Finding:
+    """Send a packet to this machine itself by multicast; it does not leave it."""
+    problem = ""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+            made.settimeout(PATIENCE)
+            made.bind(("", 0))
+            made.setsockopt(
+                socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + socket.inet_aton("0.0.0.0")
+            )
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+            made.sendto(b"zeus doctor", (GROUP, made.getsockname()[1]))
+            made.recv(64)
+    except TimeoutError:
+        problem = "what is sent does not arrive"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    if not problem:
+        return Finding("multicast", "ok", "It works, so nodes can find each other.")
+    remedy = "Let UDP port 5353 through the firewall; until then nodes are used by their URLs."
+    return Finding("multicast", "warning", f"Nodes cannot find each other by multicast: {problem}.", remedy)
