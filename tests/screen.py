@@ -31,7 +31,7 @@ class Screen:
 
     def resize(self, rows: int, columns: int) -> None:
         self._rows, self.columns = rows, columns
-        self._lines = (self._lines + [""] * rows)[:rows]
+        self._lines = [line[:columns] for line in (self._lines + [""] * rows)[:rows]]
         self._y = min(self._y, rows - 1)
 
     def feed(self, text: str) -> None:

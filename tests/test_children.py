@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from zeus.joblog import JobLog
 from zeus.marks import VARIABLE, marked
 from zeus.tool import run_tool
 
-UUID = "test-storage"
+UUID = f"test-{uuid.uuid4()}"
+KILLED = f"killed-{uuid.uuid4()}"
+"""Of this run alone: other runs of the tests may be under way."""
 
 
 @pytest.fixture
@@ -145,7 +148,7 @@ def test_the_guardian_ends_all_that_a_killed_node_started(tmp_path: Path) -> Non
         "import asyncio, sys\n"
         "from zeus.child import Children\nfrom zeus.tool import run_tool\n"
         "async def main():\n"
-        f"    children = Children('killed-node')\n"
+        f"    children = Children({KILLED!r})\n"
         f"    argv = [sys.executable, {str(STUBS / 'tool.py')!r}, 'deaf', 'fork', 'daemon', 'sleep:600']\n"
         "    await run_tool(children, argv, label='job.1')\n"
         "asyncio.run(main())\n"
@@ -153,11 +156,11 @@ def test_the_guardian_ends_all_that_a_killed_node_started(tmp_path: Path) -> Non
     bystander = subprocess.Popen(["sleep", "600"], env={**os.environ, VARIABLE: "other-node:job.1"})
     node = subprocess.Popen([sys.executable, str(program)])
     try:
-        wait_for(lambda: len(marked("killed-node:")) >= 3)
+        wait_for(lambda: len(marked(KILLED)) >= 3)
         node.kill()
         node.wait()
-        wait_for(lambda: not marked("killed-node:"))
-        wait_for(lambda: not guardians("killed-node"))
+        wait_for(lambda: not marked(KILLED))
+        wait_for(lambda: not guardians(KILLED))
         assert bystander.poll() is None
     finally:
         bystander.kill()

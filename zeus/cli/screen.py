@@ -23,6 +23,7 @@ RANK = {"running": 0, "waiting_for_subjobs": 1, "paused": 2, "queued": 3, "waiti
 STYLE = {"running": "green", "failed": "red", "paused": "yellow", "cancelled": "dim", "finished": "dim"}
 HEAD = ("node", "cpu", "memory", "disk free", "gpu", "jobs")
 JOB_HEAD = ("id", "status", "done", "left", "engine", "name", "node")
+NARROW = 80
 AROUND = 7
 """Lines that are not jobs: the title, the node, headings, empty lines and the last one."""
 
@@ -61,15 +62,15 @@ def job_row(job: JobView) -> tuple[str, ...]:
     return job.id[:8], status, f"{job.percent_complete}%", left, job.renderer, job.name, job.node or ""
 
 
-def draw(view: View, height: int) -> RenderableType:
-    """The whole screen, in so many lines."""
+def draw(view: View, height: int, width: int) -> RenderableType:
+    """The whole screen, in so many lines and columns."""
     room = max(height - AROUND - len(view.nodes), 0)
     jobs = ordered(view.jobs)
     more = f"and {len(jobs) - room} more; " if len(jobs) > room else ""
     title = Text.assemble(("Zeus", "bold"), f"  {view.url}  ", (clean(view.trouble), "red"))
     title.no_wrap = True
     last = Text(f"{more}q ends", style="dim")
-    return Group(title, Text(), _nodes(view.nodes), Text(), _jobs(jobs[:room]), Text(), last)
+    return Group(title, Text(), _nodes(view.nodes), Text(), _jobs(jobs[:room], narrow=width < NARROW), Text(), last)
 
 
 def _nodes(nodes: Sequence[StatusView]) -> Table:
@@ -79,14 +80,17 @@ def _nodes(nodes: Sequence[StatusView]) -> Table:
     return table
 
 
-def _jobs(jobs: Sequence[JobView]) -> Table:
-    table = _table(JOB_HEAD)
-    table.columns[2].width = 16
+def _jobs(jobs: Sequence[JobView], *, narrow: bool) -> Table:
+    """The table of jobs; a narrow one leaves the last column, the node, to the names."""
+    shown = len(JOB_HEAD) - narrow
+    table = _table(JOB_HEAD[:shown])
+    for number, width in enumerate((8, 8, 16)):
+        table.columns[number].min_width = width
     for job in jobs:
         cells: list[RenderableType] = [_cell(cell) for cell in job_row(job)]
         cells[1] = Text(job_row(job)[1], style=STYLE.get(job.status, ""), no_wrap=True)
         cells[2] = _bar(job)
-        table.add_row(*cells)
+        table.add_row(*cells[:shown])
     return table
 
 

@@ -57,7 +57,7 @@ async def _live(server: str | None, token: str | None) -> int:
         view = await eye.look()
         with _ending() as ended, Live(console=Console(), screen=True, auto_refresh=False) as live:
             while not ended.done():
-                live.update(draw(view, live.console.height), refresh=True)
+                live.update(draw(view, live.console.height, live.console.width), refresh=True)
                 await asyncio.wait([ended], timeout=DRAW_SECONDS)
                 view = await eye.look()
         return await ended
