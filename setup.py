@@ -35,6 +35,7 @@ setup(
         "typer>=0.15",
         "rich>=13.0",
         "platformdirs>=4.0",
+        "pyyaml>=6.0",
     ],
     extras_require={
         "inference": ["torch>=2.10"],
@@ -49,6 +50,7 @@ setup(
             "requests>=2.32",
             "types-aiofiles",
             "types-psutil",
+            "types-PyYAML",
             "types-requests",
         ],
     },

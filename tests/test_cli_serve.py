@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import signal
 import stat
@@ -129,3 +130,29 @@ async def test_the_demo_says_what_failed(tmp_path: Path) -> None:
     done = await zeus("demo", " ", "--out", str(tmp_path / "fox.mp4"))
     assert done.code == 1
     assert "zeus: the demo failed: prompt" in done.err
+
+
+async def test_a_token_that_is_empty_is_made_anew_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").touch()
+    async with served("--lan", "--port", "0", "--storage", str(tmp_path)) as (process, line):
+        assert process.stdout is not None
+        shown = (await process.stdout.readline()).decode().split()[-1]
+        assert len(shown) >= 32 and (tmp_path / "token").read_text().strip() == shown
+        assert "0.0.0.0" not in line and "http://127.0.0.1:" in line
+
+
+async def test_tokens_are_made_listed_and_removed(tmp_path: Path) -> None:
+    where = ["--storage", str(tmp_path)]
+    made = await zeus("token", "add", "ci", *where)
+    assert made.code == 0 and len(made.out.strip()) >= 32 and made.out.strip() not in made.err
+    assert (await zeus("token", "add", "page", "--scope", "read", "--scope", "admin", *where)).code == 0
+    listed = await zeus("token", "list", "--json", *where)
+    assert [(each["name"], each["scopes"]) for each in json.loads(listed.out)] == [
+        ("ci", ["read", "submit"]), ("page", ["admin", "read"]),
+    ]  # fmt: skip
+    assert made.out.strip() not in listed.out + (tmp_path / "tokens.json").read_text()
+    assert (await zeus("token", "remove", "ci", *where)).code == 0
+    assert (await zeus("token", "list", *where)).out.splitlines()[1].startswith("page\tadmin read\t")
+    for arguments, code in ((["add", "page"], 1), (["add", "a b"], 2), (["add", "x", "--scope", "y"], 2),
+                            (["remove", "ci"], 1), (["add"], 2)):  # fmt: skip
+        assert (await zeus("token", *arguments, *where)).code == code, arguments

@@ -185,6 +185,14 @@ async def test_events_and_their_resumption_over_a_restart(
         await asyncio.wait_for(stream.read(), HANG)
 
 
+async def test_the_head_of_a_stream_ends(api: Api) -> None:
+    job_id = await api.add(seconds=600)
+    for path in ("/api/events", f"/api/jobs/{job_id}/logs?follow=1"):
+        for _ in range(2):  # on one connection: the first leaves nothing behind its head
+            async with api.session.head(api.url + path) as got:
+                assert (got.status, await asyncio.wait_for(got.read(), HANG)) == (200, b"")
+
+
 async def test_a_log_can_be_followed_and_read_in_ranges(api: Api) -> None:
     job_id = await api.add(tool=["garbage", "sleep:0.5", "garbage"])
     async with api.session.get(f"{api.url}/api/jobs/{job_id}/logs?follow=1") as got:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
@@ -24,6 +25,7 @@ from zeus.inference import InferenceExecutor
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
+from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
@@ -50,6 +52,8 @@ class Zeus(msgspec.Struct, frozen=True):
     catalog: Catalog
     media: Media
     thumbnails: Thumbnails
+    presets: Presets
+    benchmarks: Benchmarks
     tools: LocalTools
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
@@ -116,7 +120,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
             config, uuid.uuid4().hex[:12], feed, files, jobs, reasons,
-            registry, catalog, media, thumbnails, tools, failed,
+            registry, catalog, media, thumbnails,
+            Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
         )  # fmt: skip
 
 

@@ -213,3 +213,41 @@ class SessionView(msgspec.Struct, frozen=True):
 
     name: str
     scopes: Sequence[str]
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A node and its jobs at one moment, the newest job first."""
+
+    status: StatusView
+    jobs: Sequence[JobView]
+    timestamp: str
+
+
+class FullStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Every node that this one knows, by name."""
+
+    timestamp: str
+    servers: Mapping[str, Snapshot]
+
+
+class PresetView(msgspec.Struct, frozen=True):
+    """Arguments for an engine under a name; `available`: whether this node has the engine."""
+
+    description: str
+    renderer: str
+    args: Mapping[str, Any]
+    available: bool
+
+
+class PresetList(msgspec.Struct, frozen=True, kw_only=True):
+    """All presets by name, and what is wrong with the files that they come from."""
+
+    presets: Mapping[str, PresetView]
+    problems: Sequence[str]
+
+
+class DiskSpeed(msgspec.Struct, frozen=True, kw_only=True):
+    """The speed of a disk, in millions of bytes a second."""
+
+    write_mb_s: float
+    read_mb_s: float

@@ -21,13 +21,14 @@ from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
 from zeus.jobs import Upload
 from zeus.model import Key, NewJob
+from zeus.presets import apply
 from zeus.server import Zeus
 from zeus.submission import ChildRequest, JobRequest
-from zeus.wire import DryRun
+from zeus.wire import DryRun, PresetList
 
 FRAME_LIMIT = 1_048_574
 """The highest frame number that Blender knows."""
-LATER = frozenset({"preset", "upload", "project_file", "webhook"})
+LATER = frozenset({"upload", "project_file", "webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
 
@@ -58,6 +59,7 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     child_jobs: Annotated[list[ChildJob], Meta(max_length=MOST)] | None = None
     local_path: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] | None = None
+    preset: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     depends_on: Annotated[list[JobId], Meta(max_length=MOST)] | None = None
     not_before: Annotated[datetime, Meta(tz=True)] | None = None
     max_attempts: Annotated[int, Meta(ge=1, le=100)] | None = None
@@ -93,7 +95,9 @@ async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Re
     wanted = body if is_list else [body]
     if len(wanted) > MOST:
         raise BadInput(f"A list may hold {MOST} jobs at most.", code="too_many_jobs")
-    requests = [_each(request, index if is_list else None, one) for index, one in enumerate(wanted)]
+    named = any(isinstance(one, dict) and "preset" in one for one in wanted)
+    presets = await zeus.presets.all() if named else PresetList(presets={}, problems=())
+    requests = [_each(request, index if is_list else None, one, presets) for index, one in enumerate(wanted)]
     views: list[Any]
     if flag(request, "dry_run"):
         checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
@@ -120,21 +124,23 @@ async def _dry(request: web.Request, job: NewJob) -> DryRun:
     return DryRun(True, job.renderer, msgspec.json.decode(job.args), job.start_frame, job.end_frame, nodes)
 
 
-def _each(request: web.Request, index: int | None, value: Any) -> JobRequest:
+def _each(request: web.Request, index: int | None, value: Any, presets: PresetList) -> JobRequest:
     try:
-        return _job_request(request, as_object(value))
+        return _job_request(request, as_object(value), presets)
     except ZeusError as error:
         if index is None:
             raise
         raise type(error)(f"Job {index} of the list: {error.message}", code=error.code) from None
 
 
-def _job_request(request: web.Request, value: Mapping[str, Any]) -> JobRequest:
+def _job_request(request: web.Request, value: Mapping[str, Any], presets: PresetList) -> JobRequest:
     known, notes = _known_fields(value, speaks_farm(request))
     wanted = convert(known, AddJob)
     if wanted.local_path is not None and not is_local(request):
         raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
     given = _given(wanted)
+    if (preset := given.pop("preset", None)) is not None:
+        given["renderer"], given["args"] = apply(presets, preset, wanted.renderer, wanted.args or {})
     if wanted.child_jobs is not None:
         given["child_jobs"] = [ChildRequest(**_given(child)) for child in wanted.child_jobs]
     if wanted.not_before is not None:

@@ -164,4 +164,20 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/engines/{engine}/help"): Operation("The engine's own help", {200: TEXT, 503: wire.ErrorBody}),
     ("GET", "/api/heartbeat"): Operation("The time now", {200: TEXT}),
     ("GET", "/api/status"): Operation("The node and its machine", {200: wire.StatusView}),
+    ("GET", "/api/snapshot"): Operation("The node, its machine and its jobs", {200: wire.Snapshot}),
+    ("GET", "/api/full_status"): Operation("The same of every known node", {200: wire.FullStatus}),
+    ("GET", "/api/presets"): Operation("The presets; as YAML where that is accepted", {200: wire.PresetList}),
+    ("GET", "/api/cpu_benchmark"): Operation(
+        "Measure all cores; a score", {200: TEXT, 503: wire.ErrorBody},
+        query=(Query("seconds", Annotated[float, Meta(ge=0.1, le=60)], "How long to measure; 10"),),
+    ),
+    ("GET", "/api/disk_benchmark"): Operation(
+        "Measure the storage's disk", {200: wire.DiskSpeed, 503: wire.ErrorBody, 507: wire.ErrorBody}
+    ),
+    ("GET", "/api/_debug/detected_clients"): Operation(
+        "The nodes that this one has seen", {200: Sequence[str], 404: wire.ErrorBody}
+    ),
+    ("POST", "/api/_debug/clear_history"): Operation(
+        "Remove all jobs that have ended", {200: TEXT, 404: wire.ErrorBody}
+    ),
 }  # fmt: skip

@@ -13,13 +13,16 @@ from zeus.api import (
     actions,
     add_job,
     archive,
+    benchmarks,
     engines,
     events,
     generate,
     jobs,
     openapi,
     outputs,
+    presets,
     session,
+    snapshot,
     status,
     thumbnails,
 )
@@ -28,7 +31,7 @@ from zeus.api.errors import Handler
 from zeus.api.guard import expect_later
 from zeus.tokens import Scope
 
-READ, SUBMIT = Scope.READ, Scope.SUBMIT
+READ, SUBMIT, ADMIN = Scope.READ, Scope.SUBMIT, Scope.ADMIN
 PUBLIC: Final = None
 """In place of a scope: whoever reaches the node may ask."""
 
@@ -73,6 +76,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/readyz", status.readyz, PUBLIC),
     Route("GET", "/api/openapi.json", openapi.openapi, READ),
     Route("GET", "/api/docs", openapi.docs, READ),
+    Route("GET", "/api/snapshot", snapshot.snapshot, READ),
+    Route("GET", "/api/full_status", snapshot.full_status, READ),
+    Route("GET", "/api/presets", presets.presets, READ),
+    Route("GET", "/api/cpu_benchmark", benchmarks.cpu_benchmark, SUBMIT),
+    Route("GET", "/api/disk_benchmark", benchmarks.disk_benchmark, SUBMIT),
+    Route("GET", "/api/_debug/detected_clients", snapshot.detected_clients, ADMIN),
+    Route("POST", "/api/_debug/clear_history", snapshot.clear_history, ADMIN),
     Route("GET", "/api/engines", engines.engines, READ),
     Route("GET", "/api/engines/names", engines.names, READ),
     Route("GET", "/api/engines/for_filename", engines.for_filename, READ),

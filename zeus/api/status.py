@@ -1,4 +1,4 @@
-"""The node itself: its pulse, its machine, its engines."""
+"""The node itself: its pulse and its machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from aiohttp import web
 
 import zeus as package
 from zeus import machine
-from zeus.api.engines import for_filename as engine_for_filename  # noqa: F401
-from zeus.api.engines import names as engine_names  # noqa: F401
 from zeus.api.errors import API_VERSION
 from zeus.api.keys import ADDRESS, ZEUS
 from zeus.api.responses import json_response
@@ -37,9 +35,14 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 async def status(request: web.Request) -> web.Response:
+    return json_response(await status_view(request))
+
+
+async def status_view(request: web.Request) -> StatusView:
+    """The node as it is now."""
     zeus = request.app[ZEUS]
     seen = await machine.look(zeus.files.root)
-    view = StatusView(
+    return StatusView(
         timestamp=time_text(time.time()) or "",
         system_os=seen.system_os,
         system_os_version=seen.system_os_version,
@@ -61,4 +64,3 @@ async def status(request: web.Request) -> web.Response:
         app_version=package.__version__,
         api_version=API_VERSION,
     )  # fmt: skip
-    return json_response(view)

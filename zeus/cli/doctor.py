@@ -73,7 +73,7 @@ def _print(findings: Sequence[Finding]) -> None:
 
     table = Table(box=None, show_header=False, pad_edge=False)
     for each in findings:
-        text = Text(clean(each.message))
+        text = Text(clean(each.message), overflow="fold")
         if each.remedy:
             text.append(f"\n→ {clean(each.remedy)}", style="bold")
         table.add_row(Text(each.level, style=COLOURS[each.level]), each.check, text)

@@ -23,6 +23,7 @@ RANK = {"running": 0, "waiting_for_subjobs": 1, "paused": 2, "queued": 3, "waiti
 STYLE = {"running": "green", "failed": "red", "paused": "yellow", "cancelled": "dim", "finished": "dim"}
 HEAD = ("node", "cpu", "memory", "disk free", "gpu", "jobs")
 JOB_HEAD = ("id", "status", "done", "left", "engine", "name", "node")
+GIVE_WAY = frozenset({"name", "gpu"})
 NARROW = 80
 AROUND = 7
 """Lines that are not jobs: the title, the node, headings, empty lines and the last one."""
@@ -97,7 +98,8 @@ def _jobs(jobs: Sequence[JobView], *, narrow: bool) -> Table:
 def _table(head: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        table.add_column(name, no_wrap=True)
+        # A column that may wrap gives way first. Its cells do not wrap all the same.
+        table.add_column(name, no_wrap=name not in GIVE_WAY)
     return table
 
 

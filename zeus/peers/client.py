@@ -14,7 +14,7 @@ from zeus.peers.events import JobEvent, events
 from zeus.peers.jobs import JobCalls
 from zeus.peers.transfer import DownloadDamaged
 from zeus.peers.updates import JobUpdates
-from zeus.wire import JobList, StatusView
+from zeus.wire import FullStatus, JobList, PresetList, Snapshot, StatusView
 
 __all__ = ["API_VERSION", "DownloadDamaged", "JobEvent", "RenderServerProxy", "ServerRefused", "ServerUnreachable"]
 
@@ -58,6 +58,18 @@ class RenderServerProxy(JobCalls, EngineCalls):
     async def get_status(self) -> StatusView:
         """The node's machine and load."""
         return decode(await self.request("GET", "/api/status"), StatusView)
+
+    async def get_snapshot(self) -> Snapshot:
+        """The node's status and all its jobs at one moment."""
+        return decode(await self.request("GET", "/api/snapshot"), Snapshot)
+
+    async def get_full_status(self) -> FullStatus:
+        """A snapshot of every node that this one knows, by name."""
+        return decode(await self.request("GET", "/api/full_status"), FullStatus)
+
+    async def get_presets(self) -> PresetList:
+        """The presets that jobs may name."""
+        return decode(await self.request("GET", "/api/presets"), PresetList)
 
     async def get_jobs(self, **filters: str) -> JobList:
         """The node's jobs, the newest first, and the token to wait for a change with.

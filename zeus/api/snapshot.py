@@ -1,0 +1,57 @@
+"""A node in one answer: its state with its jobs; the same for every known node; and what only debugging needs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from zeus.api.keys import LISTS, ZEUS
+from zeus.api.responses import json_response
+from zeus.api.status import status_view
+from zeus.api.views import time_text
+from zeus.wire import FullStatus, Snapshot
+
+
+class _Encoded(msgspec.Struct, frozen=True):
+    """The list of jobs as it is kept for all who ask: its jobs stay encoded."""
+
+    jobs: msgspec.Raw
+
+
+async def snapshot(request: web.Request) -> web.Response:
+    return json_response(await _snapshot(request))
+
+
+async def full_status(request: web.Request) -> web.Response:
+    """Every node that this one knows; alone it knows itself."""
+    name = request.app[ZEUS].config.node.name
+    return json_response(FullStatus(timestamp=_now(), servers={name: await _snapshot(request)}))
+
+
+async def detected_clients(request: web.Request) -> web.Response:
+    _debug_only(request)
+    return json_response([request.app[ZEUS].config.node.name])
+
+
+async def clear_history(request: web.Request) -> web.Response:
+    _debug_only(request)
+    await request.app[ZEUS].jobs.clear_history()
+    return web.Response(text="success")
+
+
+async def _snapshot(request: web.Request) -> Snapshot:
+    body = await request.app[LISTS].whole()
+    jobs: Any = msgspec.json.decode(body.plain, type=_Encoded).jobs
+    return Snapshot(status=await status_view(request), jobs=jobs, timestamp=_now())
+
+
+def _debug_only(request: web.Request) -> None:
+    if not request.app[ZEUS].config.node.debug:
+        raise web.HTTPNotFound
+
+
+def _now() -> str:
+    return time_text(time.time()) or ""
