@@ -90,7 +90,7 @@ async def test_generate_names_what_is_wrong(node: Node, api: Api, body: Any, cod
         ({"renderer": 5}, "invalid_field", "renderer"),
         ({"renderer": "noop", "colour": 1}, "unknown_field", "colour"),
         ({"renderer": "noop", "webhook": "http://x"}, "unsupported_field", "webhook"),
-        ({"renderer": "noop", "preset": "x"}, "unsupported_field", "preset"),
+        ({"renderer": "noop", "preset": "x"}, "unknown_preset", "preset"),
         ({"renderer": "noop", "child_jobs": 5}, "invalid_field", "child_jobs"),
         ({"renderer": "noop", "child_jobs": [{"frames": 5}]}, "unknown_field", "frames"),
         ({"renderer": "noop", "child_jobs": [{"start_frame": 5}]}, "invalid_frames", "end_frame"),

@@ -96,6 +96,13 @@ async def test_the_demo_makes_two_checked_videos(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["fox-transcoded.webm", "fox.mp4"]
 
 
+async def test_the_demo_tells_programs_what_it_made(tmp_path: Path) -> None:
+    done = await zeus("demo", "a fox", "--json", "--out", str(tmp_path / "fox.mp4"))
+    first, second = done.json["files"]
+    assert (done.code, first["path"], first["codec"]) == (0, str(tmp_path / "fox.mp4"), "h264")
+    assert (second["codec"], second["width"]) == ("vp9", 256) and second["size"] > 1000
+
+
 def without_network() -> list[str]:
     """The command that runs another one with no network at all, not even loopback."""
     for command in (["unshare", "-n"], ["unshare", "-rn"]):

@@ -94,7 +94,7 @@ def test_versions_clock_and_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (host.numbers("3.14.5rc1"), host.numbers("N-1")) == ((3, 14, 5), ())
     monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
     assert "3.12.11" in host.python().remedy
-    monkeypatch.setattr(host.time, "time", lambda: 0.0)
+    monkeypatch.setattr("zeus.cli.checks.host.time.time", lambda: 0.0)
     assert host.clock().level == "warning"
     assert "GeForce" in host.graphics([Gpu("GeForce", None, None, None)]).message
 

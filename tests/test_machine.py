@@ -51,9 +51,7 @@ async def test_a_snapshot_is_the_status_and_the_jobs(api: Api) -> None:
     assert whole["servers"]["test-node"]["jobs"] == snapshot["jobs"]
 
 
-async def test_debug_routes_are_there_only_with_debug(
-    api: Api, session: aiohttp.ClientSession, tmp_path: Path
-) -> None:
+async def test_debug_routes_are_there_only_with_debug(api: Api, session: aiohttp.ClientSession, tmp_path: Path) -> None:
     assert (await api.get("/api/_debug/detected_clients"))[1]["error"] == "not_found"
     assert (await api.post("/api/_debug/clear_history"))[0] == 404
     async with running_node(config_for(tmp_path / "other", node={"debug": True})) as node:

@@ -15,9 +15,7 @@ from zeus.api.app import Node, running_node
 from zeus.presets import OWN, Presets
 from zeus.registry import Registry, own_folders
 
-NAMES = {
-    name: preset["renderer"] for name, preset in yaml.safe_load(OWN.read_text("utf-8")).items()
-}
+NAMES = {name: preset["renderer"] for name, preset in yaml.safe_load(OWN.read_text("utf-8")).items()}
 TINY = {"num_frames": 2, "width": 64, "height": 64}
 
 

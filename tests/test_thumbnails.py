@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from zeus_plugins.ffmpeg.finder import bundled
 
 from tests.conftest import Api
 from tests.ffmpeg_context import Quiet
@@ -282,3 +284,29 @@ async def test_many_clients_cause_one_preview(
     found = await asyncio.gather(*(look(api, job_id) for _ in range(30)))
     assert {status for status, _, _ in found} == {200} and len(calls) == 1
     assert len({data for _, _, data in found}) == 1
+
+
+async def test_with_a_job_its_previews_go(node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10), RED).save(tmp_path / "a.png")
+    job_id = await publish(tmp_path / "a.png")
+    assert (await look(api, job_id))[0] == 200
+    folder = node.zeus.files.cache / "thumbnails"
+    assert len(list(folder.iterdir())) == 1
+    assert (await api.post(f"/api/jobs/{job_id}/delete?confirm=1"))[0] == 200
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("degrees", "green"), [(90, (60, 230)), (180, (230, 60)), (270, (60, 10))])
+def test_a_movie_that_lies_is_set_upright(tmp_path: Path, degrees: int, green: tuple[int, int]) -> None:
+    tool = next(path for source, path in bundled())
+    lying = Image.new("RGB", (400, 200), RED)
+    lying.paste(GREEN, (0, 0, 100, 200))
+    lying.save(tmp_path / "a.png")
+    for argv in (
+        ["-loop", "1", "-i", "a.png", "-t", "1", "-r", "10", "-pix_fmt", "yuv420p", "a.mp4"],
+        ["-display_rotation", str(degrees), "-i", "a.mp4", "-c", "copy", "turned.mp4"],
+    ):
+        subprocess.run([tool, "-nostdin", "-v", "error", *argv], cwd=tmp_path, check=True)
+    assert near(small(tmp_path / "turned.mp4").getpixel(green), GREEN, 20)
+    clip(Quiet(), str(tmp_path / "turned.mp4"), str(tmp_path / "clip.mp4"), 240)
+    assert near(small(tmp_path / "clip.mp4").getpixel(green), GREEN, 20)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -61,10 +62,10 @@ class Thumbnails:
                 continue
         return None
 
-    async def forget(self, outputs: list[Output]) -> None:
+    async def forget(self, outputs: Sequence[Output]) -> None:
         """Remove the previews of outputs that are gone."""
-        known = await self._known()
-        for name in [name for name in known if name.partition("-")[0] in {output.sha256 for output in outputs}]:
+        known, gone = await self._known(), {output.sha256 for output in outputs}
+        for name in [name for name in known if name.partition("-")[0] in gone]:
             known.pop(name, None)
             await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
 

@@ -22,8 +22,11 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    return json_response(job_view(await zeus.jobs.delete(_confirmed(request)), (), zeus.jobs, zeus.config.node.name))
+    zeus, job_id = request.app[ZEUS], _confirmed(request)
+    outputs = await zeus.jobs.outputs(job_id)
+    gone = await zeus.jobs.delete(job_id)
+    await zeus.thumbnails.forget(outputs)
+    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
 
 
 async def pause(request: web.Request) -> web.Response:

@@ -159,7 +159,8 @@ class Form:
         elif part.name in ("json", "file"):
             raise BadInput(f'The form has more than one field "{part.name}".', code="invalid_multipart")
         else:
-            raise BadInput(f'The form has a field "{part.name}"; known are json and file.', code="unknown_field")
+            name = (part.name or "")[:80]
+            raise BadInput(f'The form has a field "{name}"; known are json and file.', code="unknown_field")
 
     async def _read_json(self, part: BodyPartReader) -> bytes:
         body = bytearray()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zeus.cli import follow
-from zeus.cli.output import note, print_table, size_text
+from zeus.cli.output import JsonOption, note, print_json, print_table, size_text
 from zeus.config import Config, HttpConfig, NodeConfig
 from zeus.errors import OutputInvalid, TaskFailed, ZeusError
 
@@ -30,12 +30,13 @@ TRANSCODE: dict[str, Any] = {"container": "webm", "video_codec": "vp9", "width":
 def command(
     prompt: Annotated[str, typer.Argument(help="What the video shows.")] = PROMPT,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the video goes.")] = Path("fox.mp4"),
+    as_json: JsonOption = False,
 ) -> None:
     """Generate a video on this machine, transcode it, check both. No network, no GPU, no downloads."""
     try:
         if not out.parent.is_dir():
             raise ZeusError(f"there is no folder {out.parent}.")
-        asyncio.run(_demo(prompt, out))
+        asyncio.run(_demo(prompt, out, as_json))
     except (ZeusError, OSError) as error:
         note(f"zeus: the demo failed: {error}")
         raise typer.Exit(1) from error
@@ -43,7 +44,7 @@ def command(
         raise typer.Exit(128 + signal.SIGTERM) from error
 
 
-async def _demo(prompt: str, out: Path) -> None:
+async def _demo(prompt: str, out: Path, as_json: bool) -> None:
     task = asyncio.current_task()
     assert task
     # Asked to end, it ends what it started and takes its folder away.
@@ -54,21 +55,24 @@ async def _demo(prompt: str, out: Path) -> None:
         first, second = Path(folder, "first.mp4"), Path(folder, "second.webm")
         config = Config(node=NodeConfig(name="demo", storage=f"{folder}/node"), http=HttpConfig(port=0))
         async with running_node(config) as node:
-            await _make(node, prompt, first, second)
+            await _make(node, prompt, first, second, silent=as_json)
             original = await node.zeus.media.verify(first)
             transcoded = await node.zeus.media.verify(second, duration=original.duration)
         _compare(original, transcoded)
         beside = out.with_name(f"{out.stem}-transcoded.webm")
         _place(first, out)
         _place(second, beside)
+    if as_json:
+        print_json({"files": [{"path": str(out), **_facts(original)}, {"path": str(beside), **_facts(transcoded)}]})
+        return
     print_table(("file", "size", "codec", "picture", "seconds"), [_row(out, original), _row(beside, transcoded)])
 
 
-async def _make(node: Node, prompt: str, first: Path, second: Path) -> None:
+async def _make(node: Node, prompt: str, first: Path, second: Path, *, silent: bool) -> None:
     from zeus.peers.client import RenderServerProxy
 
     async with RenderServerProxy(node.url) as server:
-        with follow.display() as shown:
+        with follow.display(silent=silent) as shown:
             await _wait_for_model(server)
             accepted = await server.generate(prompt)
             made = _finished(await follow.follow(server, accepted.job_id, shown, "Generating"))
@@ -127,3 +131,10 @@ def _row(path: Path, info: MediaInfo) -> tuple[str, ...]:
     assert stream
     picture = f"{stream.width}×{stream.height}"
     return str(path), size_text(info.size), stream.codec, picture, f"{info.duration or 0:.1f}"
+
+
+def _facts(info: MediaInfo) -> dict[str, Any]:
+    stream = info.first("video")
+    assert stream
+    seen = {"codec": stream.codec, "width": stream.width, "height": stream.height}
+    return {"size": info.size, **seen, "seconds": info.duration}

@@ -15,6 +15,7 @@ from PIL import Image
 
 from zeus.engine import Computation
 from zeus.errors import BadInput
+from zeus.mediaworker.encoding import say_colours, yuv
 from zeus.mediaworker.opening import open_media
 from zeus.mediaworker.pictures import fitted, frame_ratio, rgb24
 
@@ -82,10 +83,11 @@ def _stream(container: OutputContainer, picture: VideoFrame, rate: Fraction) -> 
     stream = container.add_stream("libx264", rate=rate, options={"crf": "26", "preset": "veryfast"})
     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
     stream.codec_context.time_base = 1 / rate
+    say_colours(stream.codec_context)
     return stream
 
 
 def _encode(container: OutputContainer, stream: VideoStream, picture: VideoFrame, number: int, rate: Fraction) -> None:
-    frame = picture.reformat(stream.width, stream.height, "yuv420p")
+    frame = yuv(picture)
     frame.pts, frame.time_base = number, 1 / rate
     container.mux(stream.encode(frame))

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -81,22 +82,31 @@ def _stream(container: OutputContainer, width: int, height: int, rate: Fraction)
     context = stream.codec_context
     context.time_base = 1 / rate
     context.thread_count = 4  # x264's bytes depend on it, and must not depend on the machine
+    say_colours(context)
+    return stream
+
+
+def say_colours(context: VideoCodecContext) -> None:
+    """Write into the file what `yuv` made, or players would guess by the size."""
     context.color_range = ColorRange.MPEG
     context.colorspace = BT709
     context.color_primaries = ColorPrimaries.BT709
     context.color_trc = ColorTrc.BT709
-    return stream
 
 
-def _picture(data: bytearray, width: int, height: int, index: int, rate: Fraction) -> VideoFrame:
-    pixels = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-    frame = VideoFrame.from_ndarray(pixels, format="rgb24")
-    frame = frame.reformat(
+def yuv(frame: VideoFrame) -> VideoFrame:
+    """RGB as BT.709 in the form that every player takes."""
+    return frame.reformat(
         format="yuv420p",
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
         dst_colorspace=Colorspace.ITU709,
     )
+
+
+def _picture(data: bytearray, width: int, height: int, index: int, rate: Fraction) -> VideoFrame:
+    pixels = np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    frame = yuv(VideoFrame.from_ndarray(pixels, format="rgb24"))
     frame.pts, frame.time_base = index, 1 / rate
     return frame
 

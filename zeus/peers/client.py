@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 
 import aiohttp
@@ -111,7 +111,7 @@ class RenderServerProxy(JobCalls, EngineCalls):
         answer = await self.request("GET", "/api/jobs/long_poll", params=params, wait=timeout + 30)
         return None if answer.status == 204 else decode(answer, JobList)
 
-    async def events(self, last_id: int | None = None) -> AsyncIterator[JobEvent]:
+    async def events(self, last_id: int | None = None) -> AsyncGenerator[JobEvent, None]:
         """Every change of a job from now on, or after the event `last_id`; a stream that breaks is resumed.
 
         It never ends by itself: wrap it in `contextlib.aclosing` where you leave it early.
@@ -121,5 +121,6 @@ class RenderServerProxy(JobCalls, EngineCalls):
             # a stream that broke before its first event could not be resumed.
             token = (await self.get_jobs(limit="1")).token
             last_id = int(token.rpartition(".")[2])
-        async for event in events(self._connection, last_id):
-            yield event
+        async with aclosing(events(self._connection, last_id)) as stream:
+            async for event in stream:
+                yield event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Literal
 
 import msgspec
@@ -29,7 +29,7 @@ class _Removed(msgspec.Struct, frozen=True):
     id: str
 
 
-async def events(connection: Connection, last_id: int) -> AsyncIterator[JobEvent]:
+async def events(connection: Connection, last_id: int) -> AsyncGenerator[JobEvent, None]:
     """Every change after the event `last_id`, for ever: a server that is away is waited for.
 
     Raises ServerRefused where asking again makes no sense.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -72,7 +72,7 @@ class JobCalls(Calls):
         params = {} if attempt is None else {"attempt": str(attempt)}
         return (await self.request("GET", _job(job_id, "/logs"), params=params)).body.decode("utf-8", "replace")
 
-    async def follow_job_logs(self, job_id: str) -> AsyncIterator[str]:
+    async def follow_job_logs(self, job_id: str) -> AsyncGenerator[str, None]:
         """The log of a job, piece by piece as it grows, until the job has ended."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         path, params = _job(job_id, "/logs"), {"follow": "1"}
