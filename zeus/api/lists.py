@@ -58,14 +58,17 @@ class JobLists:
             return self._whole
 
     async def changed(self, since: int) -> Body:
-        """`JobChanges` after a revision that this run of the node gave out."""
+        """`JobChanges` after a revision that this run of the node gave out.
+
+        A `JobList` instead where too much was removed since: without `removed`, a client begins anew with it.
+        """
         async with self._lock:
             await self._bring_up_to_date()
             if since not in self._changed:
                 changes = await self._zeus.jobs.changes(since)
                 ids = [job.id for job in changes.jobs if job.id in self._encoded]
-                removed = [job_id for _, job_id in changes.removed]
-                self._changed[since] = self._body(ids, b',"removed":' + msgspec.json.encode(removed))
+                removed = b',"removed":' + msgspec.json.encode([job_id for _, job_id in changes.removed])
+                self._changed[since] = self._body(ids, b"" if changes.whole else removed)
             return self._changed[since]
 
     @property
