@@ -204,3 +204,19 @@ async def test_a_log_can_be_followed_and_read_in_ranges(api: Api) -> None:
         assert (got.status, await got.text()) == (206, text[:6])
     for attempt in ("2", "-1", "x"):
         assert (await api.get(f"/api/jobs/{job_id}/logs?attempt={attempt}"))[0] == 400
+
+
+async def test_when_too_much_was_removed_clients_begin_anew(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeus.store.adding.TOMBSTONES", 4)
+    monkeypatch.setattr("zeus.store.adding.SLACK", 2)
+    kept = await api.add()
+    await api.until(kept)
+    _, listed = await api.get("/api/jobs")
+    for _ in range(8):
+        job_id = await api.add()
+        await api.until(job_id)
+        await api.post(f"/api/jobs/{job_id}/delete?confirm=1")
+    _, answer = await api.get(f"/api/jobs/long_poll?changes_only=1&token={listed['token']}")
+    assert [job["id"] for job in answer["jobs"]] == [kept] and "removed" not in answer
+    _, answer = await api.get(f"/api/jobs/long_poll?changes_only=1&token={answer['token']}&timeout=1")
+    assert answer == ""
