@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import shutil
 import uuid
@@ -19,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from zeus.engine import Facts, Tools
-from zeus.errors import BadInput, Conflict, NotFound, TooLarge
+from zeus.errors import BadInput, Conflict, NoSpace, NotFound, TooLarge
 from zeus.files import UPLOAD_LIFE, Files, age, digest, remove, sync_folder
 from zeus.model import Key
 from zeus.names import safe_name
@@ -27,6 +28,7 @@ from zeus.registry import Registry
 from zeus.store import Store
 from zeus.submission import Upload
 
+log = logging.getLogger(__name__)
 BLOCK = 1 << 20
 CHECKPOINT = 32 << 20
 """Bytes after which what has arrived is synced, so that a crash costs no more than those."""
@@ -66,7 +68,10 @@ class Uploads:
         """Remove those that nobody used for a day, once an hour."""
         while True:
             await asyncio.sleep(SWEEP)
-            await self.sweep()
+            try:
+                await self.sweep()
+            except (OSError, NoSpace) as error:
+                log.warning("uploads cannot be swept: %s", error)
 
     async def sweep(self) -> None:
         """Remove those that nobody used for a day."""
@@ -135,7 +140,8 @@ class Uploads:
             )
         self._reading[upload_id] += 1
         try:
-            os.utime(self._record_path(upload_id))
+            with contextlib.suppress(OSError):  # it only goes sooner then
+                os.utime(self._record_path(upload_id))
             yield Upload(self._part(upload_id), record.name, record.sha256 or "", keep=True)
         finally:
             self._reading[upload_id] -= 1
