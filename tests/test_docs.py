@@ -20,6 +20,7 @@ from zeus.api.add_job import LATER, AddJob
 from zeus.api.app import running_node
 from zeus.api.generate import GenerateRequest
 from zeus.api.routes import ROUTES
+from zeus.api.uploads import NewUpload
 from zeus.model import MOVES
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +78,7 @@ def test_every_field_of_a_request_is_described_and_no_other() -> None:
     adding = section(API, "### `POST /api/add_job`")
     assert first_cells(adding) == list(AddJob.__struct_fields__)
     assert all(f"`{field}`" in adding for field in LATER)
+    assert first_cells(section(API, "### `POST /api/uploads`")) == list(NewUpload.__struct_fields__)
     assert first_cells(section(API, "### `POST /api/generate`")) == list(GenerateRequest.__struct_fields__)
 
 

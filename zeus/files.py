@@ -1,7 +1,7 @@
 """The storage folder: uploads come in, outputs are published by rename, deleted jobs leave through the trash.
 
 LOCK                       one process a folder
-incoming/<id>.part         uploads on their way
+incoming/<id>.part         uploads on their way; those that can be resumed have <id>.json beside them
 jobs/<id>/input/           renamed in before the job is stored
 jobs/<id>/attempt-<n>/     LOCK work/ log
 jobs/<id>/out/             published, then never changed
@@ -32,6 +32,8 @@ from zeus.model import Output
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 BLOCK = 1 << 20
+UPLOAD_LIFE = 24 * 3600.0
+"""Seconds that a resumable upload stays after its last use."""
 
 
 class Files:
@@ -88,28 +90,35 @@ class Files:
         """A new path for an upload on its way."""
         return self.incoming / f"{uuid.uuid4()}.part"
 
-    async def take_in(self, part: Path, targets: Iterable[Path]) -> None:
-        """Move an upload that is whole to where its jobs look for it; durable when this returns."""
-        await self._do(_take_in, part, list(targets))
+    async def take_in(self, part: Path, targets: Iterable[Path], *, keep: bool = False) -> None:
+        """Move an upload that is whole to where its jobs look for it, or link it there to `keep` it where it is.
+
+        Durable when this returns.
+        """
+        await self.do(_take_in, part, list(targets), keep)
 
     async def discard(self, *paths: Path) -> None:
         """Take files or folders away, through the trash, so that nobody sees half of them."""
-        await self._do(_discard, self.trash, paths)
+        await self.do(_discard, self.trash, paths)
 
     async def stage(self, folder: Path) -> list[Output]:
         """Check, hash and sync the files that an attempt made. Raises OutputInvalid when there is none, or no file."""
-        return await self._do(_stage, folder)
+        return await self.do(_stage, folder)
 
     async def publish(self, folder: Path, job_id: str) -> None:
         """Make a staged folder the job's outputs, by one rename."""
-        await self._do(_publish, folder, self.out(job_id), self.trash)
+        await self.do(_publish, folder, self.out(job_id), self.trash)
 
     def strays(self, known: set[str]) -> list[Path]:
-        """What a crash left: uploads on their way, folders of no job, half-emptied trash."""
+        """What a crash left: uploads that cannot be resumed any more, folders of no job, half-emptied trash."""
         folders = [path for path in self.jobs.iterdir() if path.name not in known]
-        return [*folders, *self.incoming.iterdir(), *self.trash.iterdir()]
+        young = {path.stem for path in self.incoming.glob("*.json") if age(path) <= UPLOAD_LIFE}
+        kept = {f"{stem}{ending}" for stem in young for ending in (".json", ".part")}
+        gone = [path for path in self.incoming.iterdir() if path.name not in kept]
+        return [*folders, *gone, *self.trash.iterdir()]
 
-    async def _do(self, function: Callable[..., T], *arguments: object) -> T:
+    async def do(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a function of the disk in a thread. Raises NoSpace when the disk is full."""
         return await on_disk(function, *arguments, threads=self._threads)
 
 
@@ -151,6 +160,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def age(path: Path) -> float:
+    """Seconds since a file was written or touched; 0 when it is not there."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
 def digest(path: Path) -> str:
     """A file's sha256 in hex."""
     with path.open("rb") as file:
@@ -162,10 +179,10 @@ def outputs_in(folder: Path) -> list[Output]:
     return [Output(path.name, path.stat().st_size, digest(path)) for path in sorted(_visible(folder))]
 
 
-def _take_in(part: Path, targets: list[Path]) -> None:
+def _take_in(part: Path, targets: list[Path], keep: bool) -> None:
     for target in targets:
         target.parent.mkdir(parents=True)
-        if target is targets[-1]:
+        if target is targets[-1] and not keep:
             part.rename(target)
         else:
             os.link(part, target)

@@ -18,15 +18,7 @@ from zeus.progress import ProgressBook
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
 from zeus.store import Store
-from zeus.submission import JobRequest, Submissions
-
-
-class Upload(msgspec.Struct, frozen=True):
-    """A file that has arrived whole, the name that its sender gave it, and its sha256 in hex."""
-
-    part: Path
-    filename: str
-    sha256: str
+from zeus.submission import JobRequest, Submissions, Upload
 
 
 class Jobs:
@@ -61,7 +53,7 @@ class Jobs:
         A key that came before with the same request gives the jobs that it made then. Raises Conflict otherwise.
         """
         new = await self.check(requests, upload.filename if upload is not None else None)
-        ids = await self._store_new(new, upload, key)
+        ids = await self._store_new(new, self._inputs(requests, new, upload), key)
         return [await self._store.job(job_id) for job_id in ids]
 
     async def get(self, job_id: str) -> Job:
@@ -175,12 +167,24 @@ class Jobs:
         await self._runner.stop(running, wish)
         return await self._store.job(job_id)
 
-    async def _store_new(self, new: Sequence[NewJob], upload: Upload | None, key: Key | None) -> list[str]:
+    def _inputs(
+        self, requests: Sequence[JobRequest], new: Sequence[NewJob], upload: Upload | None
+    ) -> Mapping[Upload, Sequence[Path]]:
+        """The uploads, each with the places where its jobs look for it: a request's own, or the one sent with all."""
+        given = [each.upload or upload for each in requests for _ in range(1 + len(each.child_jobs))]
+        inputs: dict[Upload, list[Path]] = {}
+        for job, one in zip(new, given, strict=True):
+            if one is not None and job.input is not None:
+                inputs.setdefault(one, []).append(self._files.input(job.id, job.input))
+        return inputs
+
+    async def _store_new(
+        self, new: Sequence[NewJob], inputs: Mapping[Upload, Sequence[Path]], key: Key | None
+    ) -> list[str]:
         mine = [job.id for job in new]
         try:
-            if upload is not None:
-                targets = [self._files.input(job.id, job.input) for job in new if job.input is not None]
-                await self._files.take_in(upload.part, targets)
+            for upload, targets in inputs.items():
+                await self._files.take_in(upload.part, targets, keep=upload.keep)
             made = await self._store.add_jobs(new, key)
         except Exception:
             await self._discard(mine)

@@ -34,6 +34,7 @@ from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
+from zeus.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Zeus(msgspec.Struct, frozen=True):
     feed: Feed
     files: Files
     jobs: Jobs
+    uploads: Uploads
     reasons: Reasons
     registry: Registry
     catalog: Catalog
@@ -103,11 +105,14 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         )
         jobs = Jobs(store, files, registry, runner, progress, submissions)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
+        uploads = Uploads(files, store, registry, config.http.max_upload_bytes)
+        await uploads.load()
         stack.push_async_callback(runner.close)
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
             _essential(recover_later(store, files, unsettled), fail),
+            _essential(uploads.run(), fail),
             asyncio.to_thread(remove, *strays),
         ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
@@ -119,7 +124,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, reasons,
+            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
         )  # fmt: skip

@@ -28,6 +28,18 @@ class ChildRequest(msgspec.Struct, frozen=True, kw_only=True):
     args: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """A file that has arrived whole, the name that its sender gave it, and its sha256 in hex.
+
+    `keep`: it stays where it is when it becomes a job's input.
+    """
+
+    part: Path
+    filename: str
+    sha256: str
+    keep: bool = False
+
+
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for. Frames include both ends; either both are given or none."""
 
@@ -40,6 +52,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     enable_split_jobs: bool = False
     child_jobs: Sequence[ChildRequest] = ()
     local_path: str | None = None
+    upload: Upload | None = None
     priority: int = 50
     depends_on: Sequence[str] = ()
     not_before: float = 0.0
@@ -125,6 +138,10 @@ class Submissions:
         return msgspec.structs.replace(made, parent=parent.id)
 
     def _source(self, request: JobRequest, uploaded: str | None) -> Source | None:
+        if request.upload is not None:
+            if uploaded is not None or request.local_path is not None:
+                raise BadInput("upload: a file or local_path was given too; send one of them.", code="two_inputs")
+            return Source(request.upload.filename)
         if request.local_path is None:
             return None if uploaded is None else Source(uploaded)
         if uploaded is not None:

@@ -246,6 +246,31 @@ class PresetList(msgspec.Struct, frozen=True, kw_only=True):
     problems: Sequence[str]
 
 
+class UploadView(msgspec.Struct, frozen=True):
+    """A file on its way, or arrived: `offset` of its `size` bytes are there for good."""
+
+    id: str
+    name: str
+    size: int
+    offset: int
+    sha256: str | None
+    complete: bool
+
+
+class UploadFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine that takes files of its name found in an upload."""
+
+    engine: str | None
+    start_frame: int | None
+    end_frame: int | None
+    fps: float | None
+    width: int | None
+    height: int | None
+    duration: float | None
+    cameras: Sequence[str]
+    missing_files: Sequence[str]
+
+
 class DiskSpeed(msgspec.Struct, frozen=True, kw_only=True):
     """The speed of a disk, in millions of bytes a second."""
 

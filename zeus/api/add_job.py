@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,16 +20,15 @@ from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
-from zeus.jobs import Upload
 from zeus.model import Key, NewJob
 from zeus.presets import apply
 from zeus.server import Zeus
-from zeus.submission import ChildRequest, JobRequest
+from zeus.submission import ChildRequest, JobRequest, Upload
 from zeus.wire import DryRun, PresetList
 
 FRAME_LIMIT = 1_048_574
 """The highest frame number that Blender knows."""
-LATER = frozenset({"upload", "project_file", "webhook"})
+LATER = frozenset({"project_file", "webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
 
@@ -58,6 +58,7 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enable_split_jobs: bool | None = None
     child_jobs: Annotated[list[ChildJob], Meta(max_length=MOST)] | None = None
     local_path: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    upload: JobId | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] | None = None
     preset: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     depends_on: Annotated[list[JobId], Meta(max_length=MOST)] | None = None
@@ -92,28 +93,36 @@ def idempotency_key(request: web.Request, body: Any, upload: Upload | None = Non
 
 async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Response:
     zeus, is_list = request.app[ZEUS], isinstance(body, list)
+    views: list[Any]
+    with contextlib.ExitStack() as held:
+        requests = await _requests(request, body, held)
+        if flag(request, "dry_run"):
+            checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
+            views = [await _dry(request, job) for job in checked if job.parent is None]
+        else:
+            await refuse_unready(zeus, _renderers(zeus, requests, upload))
+            added = await zeus.jobs.add(requests, upload, idempotency_key(request, body, upload))
+            views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
+    return json_response(views if is_list else views[0])
+
+
+async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack) -> list[JobRequest]:
+    """What is asked for, with the uploads that it names held until `held` is closed."""
+    is_list = isinstance(body, list)
     wanted = body if is_list else [body]
     if len(wanted) > MOST:
         raise BadInput(f"A list may hold {MOST} jobs at most.", code="too_many_jobs")
     named = any(isinstance(one, dict) and "preset" in one for one in wanted)
-    presets = await zeus.presets.all() if named else PresetList(presets={}, problems=())
-    requests = [_each(request, index if is_list else None, one, presets) for index, one in enumerate(wanted)]
-    views: list[Any]
-    if flag(request, "dry_run"):
-        checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
-        views = [await _dry(request, job) for job in checked if job.parent is None]
-    else:
-        await refuse_unready(zeus, _renderers(zeus, requests, upload))
-        added = await zeus.jobs.add(requests, upload, idempotency_key(request, body, upload))
-        views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
-    return json_response(views if is_list else views[0])
+    presets = await request.app[ZEUS].presets.all() if named else PresetList(presets={}, problems=())
+    return [_each(request, index if is_list else None, one, presets, held) for index, one in enumerate(wanted)]
 
 
 def _renderers(zeus: Zeus, requests: Sequence[JobRequest], upload: Upload | None) -> set[str]:
     """The engines that are named, or that the file names tell."""
     found = set()
     for each in requests:
-        name = upload.filename if upload is not None else each.local_path or ""
+        file = each.upload or upload
+        name = file.filename if file is not None else each.local_path or ""
         engine = zeus.registry.for_filename(name)
         found.add(each.renderer or (engine.name if engine is not None else ""))
     return found
@@ -124,16 +133,20 @@ async def _dry(request: web.Request, job: NewJob) -> DryRun:
     return DryRun(True, job.renderer, msgspec.json.decode(job.args), job.start_frame, job.end_frame, nodes)
 
 
-def _each(request: web.Request, index: int | None, value: Any, presets: PresetList) -> JobRequest:
+def _each(
+    request: web.Request, index: int | None, value: Any, presets: PresetList, held: contextlib.ExitStack
+) -> JobRequest:
     try:
-        return _job_request(request, as_object(value), presets)
+        return _job_request(request, as_object(value), presets, held)
     except ZeusError as error:
         if index is None:
             raise
         raise type(error)(f"Job {index} of the list: {error.message}", code=error.code) from None
 
 
-def _job_request(request: web.Request, value: Mapping[str, Any], presets: PresetList) -> JobRequest:
+def _job_request(
+    request: web.Request, value: Mapping[str, Any], presets: PresetList, held: contextlib.ExitStack
+) -> JobRequest:
     known, notes = _known_fields(value, speaks_farm(request))
     wanted = convert(known, AddJob)
     if wanted.local_path is not None and not is_local(request):
@@ -145,6 +158,8 @@ def _job_request(request: web.Request, value: Mapping[str, Any], presets: Preset
         given["child_jobs"] = [ChildRequest(**_given(child)) for child in wanted.child_jobs]
     if wanted.not_before is not None:
         given["not_before"] = wanted.not_before.timestamp()
+    if wanted.upload is not None:
+        given["upload"] = held.enter_context(request.app[ZEUS].uploads.held(wanted.upload))
     return JobRequest(**given, notes=notes)
 
 

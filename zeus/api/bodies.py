@@ -24,8 +24,8 @@ from zeus.api.multipart import FormReader
 from zeus.config import HttpConfig
 from zeus.errors import BadInput, NoSpace, TooLarge, TooSlow, UnsupportedMedia
 from zeus.files import Files
-from zeus.jobs import Upload
 from zeus.names import safe_name
+from zeus.submission import Upload
 
 T = TypeVar("T")
 CHUNK = 1 << 18

@@ -22,7 +22,7 @@ EVERYWHERE = (400, 401, 403)
 WITH_BODY = (408, 413, 415)
 FIXED = re.compile(r"\{(\w+)(?::[^}]*)?\}")
 REASONS = {
-    200: "Done", 202: "Accepted", 204: "Nothing new", 206: "A part", 303: "See there", 304: "Not modified",
+    200: "Done", 201: "Made", 202: "Accepted", 204: "No content", 206: "A part", 303: "See there", 304: "Not modified",
     400: "Bad input", 401: "No token", 403: "Not allowed", 404: "Not there", 408: "Too slow", 409: "Conflict",
     412: "Precondition failed", 413: "Too large", 415: "Wrong content type", 416: "No such range",
     500: "Unexpected", 503: "Not ready", 507: "No space",
@@ -84,6 +84,9 @@ def _operation(operation: Operation, path: str, known: Mapping[str, Any], is_pub
     }
     if operation.takes is not None:
         made["requestBody"] = _body(operation, known)
+    elif operation.raw:
+        content = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+        made["requestBody"] = {"required": True, "content": dict.fromkeys(operation.raw, content)}
     return made
 
 
@@ -127,7 +130,7 @@ def _responses(operation: Operation, path: str, known: Mapping[str, Any]) -> dic
     gives: dict[int, Any] = dict.fromkeys(EVERYWHERE, ErrorBody)
     if "{" in path:
         gives[404] = ErrorBody
-    if operation.takes is not None:
+    if operation.takes is not None or operation.raw:
         gives |= dict.fromkeys(WITH_BODY, ErrorBody)
     gives |= operation.gives
     return {str(status): _response(status, kind, known) for status, kind in sorted(gives.items())}

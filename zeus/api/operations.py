@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from zeus import wire
-from zeus.api import session
+from zeus.api import session, uploads
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
+from zeus.api.uploads import NewUpload
 
 Jobs = Sequence[wire.JobView]
 
@@ -34,6 +35,8 @@ class Operation(msgspec.Struct, frozen=True):
     query: Sequence[Query] = ()
     takes: Any = None
     """The type of the JSON body."""
+    raw: Sequence[str] = ()
+    """The content types of a body of bytes."""
     form: bool = False
     """Whether a multipart form of `json` and `file` is taken too."""
     example: Any = None
@@ -135,6 +138,20 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         takes=AddJob | Sequence[AddJob], form=True, headers=KEY,
         example={"renderer": "video", "args": {"prompt": "ocean waves at sunset", "num_frames": 24}},
         query=(Query("dry_run", str, "1: only check it, and say which nodes could run it"),),
+    ),
+    ("POST", "/api/uploads"): Operation(
+        "Begin an upload; complete at once where its content is here already",
+        {200: wire.UploadView, 201: wire.UploadView, 404: wire.ErrorBody, 409: wire.ErrorBody, 507: wire.ErrorBody},
+        takes=NewUpload, example={"name": "scene.mp4", "size": 1048576}, headers=KEY,
+    ),
+    ("GET", "/api/uploads/{upload_id}"): Operation("How far an upload has come", {200: wire.UploadView}),
+    ("PATCH", "/api/uploads/{upload_id}"): Operation(
+        "Send what comes next", {204: None, 409: wire.ErrorBody, 507: wire.ErrorBody},
+        raw=uploads.TYPES, headers=("Upload-Offset",),
+    ),
+    ("DELETE", "/api/uploads/{upload_id}"): Operation("Remove an upload", {204: None, 409: wire.ErrorBody}),
+    ("GET", "/api/uploads/{upload_id}/facts"): Operation(
+        "What an upload holds", {200: wire.UploadFacts, 409: wire.ErrorBody}
     ),
     ("GET", "/api/events"): Operation("Job changes as they happen", {200: STREAM}, headers=("Last-Event-ID",)),
     ("POST", "/api/session"): Operation(

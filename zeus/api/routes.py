@@ -25,6 +25,7 @@ from zeus.api import (
     snapshot,
     status,
     thumbnails,
+    uploads,
 )
 from zeus.api.access import Scopes
 from zeus.api.errors import Handler
@@ -67,6 +68,11 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/jobs/{job_id}/priority", actions.priority, SUBMIT),
     Route("POST", "/api/jobs/{job_id}/subjob_update", actions.subjob_update, SUBMIT),
     Route("POST", "/api/add_job", add_job.add_job, SUBMIT),
+    Route("POST", "/api/uploads", uploads.create, SUBMIT),
+    Route("GET", "/api/uploads/{upload_id}", uploads.upload, SUBMIT),
+    Route("PATCH", "/api/uploads/{upload_id}", uploads.append, SUBMIT),
+    Route("DELETE", "/api/uploads/{upload_id}", uploads.delete, SUBMIT),
+    Route("GET", "/api/uploads/{upload_id}/facts", uploads.facts, SUBMIT),
     Route("GET", "/api/events", events.events, READ),
     Route("POST", "/api/session", session.sign_in, PUBLIC),
     Route("DELETE", "/api/session", session.sign_out, PUBLIC),

@@ -32,10 +32,13 @@ def add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key:
     for job in jobs:
         _insert(tx, revision, job, is_parent=job.id in parents)
     made = [job.id for job in jobs if job.parent is None]
-    if key is not None:
-        row = (key.text, key.digest, msgspec.json.encode(made).decode(), time.time())
-        tx.execute("INSERT INTO keys (text, digest, made, created) VALUES (?, ?, ?, ?)", row)
-    return made
+    return made if key is None else _remember(tx, key, made)
+
+
+def keep_key(tx: sqlite3.Connection, revision: int, key: Key, made: list[str]) -> list[str]:
+    """Remember what a key made, or what it had made before, which is the answer. Raises Conflict."""
+    before = _made_before(tx, key)
+    return _remember(tx, key, made) if before is None else before
 
 
 def delete(tx: sqlite3.Connection, revision: int, job_id: str) -> list[str]:
@@ -61,6 +64,12 @@ def _made_before(tx: sqlite3.Connection, key: Key) -> list[str] | None:
     if row[0] != key.digest:
         raise Conflict("This Idempotency-Key came with another request before.", code="idempotency_conflict")
     return msgspec.json.decode(row[1], type=list[str])
+
+
+def _remember(tx: sqlite3.Connection, key: Key, made: list[str]) -> list[str]:
+    row = (key.text, key.digest, msgspec.json.encode(made).decode(), time.time())
+    tx.execute("INSERT INTO keys (text, digest, made, created) VALUES (?, ?, ?, ?)", row)
+    return made
 
 
 def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:

@@ -63,6 +63,10 @@ class Store:
     async def add_jobs(self, jobs: Sequence[NewJob], key: Key | None = None) -> list[str]:
         return await self._write(adding.add_jobs, jobs, key)
 
+    async def keep_key(self, key: Key, made: str) -> str:
+        """Remember what a key made, or what it had made before, which is the answer. Raises Conflict."""
+        return (await self._write(adding.keep_key, key, [made]))[0]
+
     async def delete(self, job_id: str) -> list[str]:
         return await self._write(adding.delete, job_id)
 
