@@ -103,9 +103,9 @@ async def measure(run: Run, waiters: Sequence[int]) -> None:
     for server in run.servers:
         await server.fill(STORED)
     for count in waiters:
-        aim = "≤ 0.5 × bare" if count == waiters[0] else "–"
+        aim, rounds = ("≤ 0.5 × bare", run.few) if count == waiters[0] else ("–", 2)
         what = f"a change to the last of {count:,} waiters, {STORED:,} jobs, s"
-        await run.row(what, partial(run.wake, count=count), run.few, aim=aim, digits=2, without=GENERATE)
+        await run.row(what, partial(run.wake, count=count), rounds, aim=aim, digits=2, without=GENERATE)
     await run.row(f"poll, {CLIENTS} clients, 1/s", run.poll, run.rounds, aim="≥ 0.7 × bare")
     await run.row(
         f"submit, {CLIENTS} clients, 1/s", partial(run.submit, clients=CLIENTS), run.rounds, aim="≥ 5 × Flask + Redis"
