@@ -13,7 +13,7 @@ from typing import Any
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 AT_ONCE = 50
 """Connections opened together: fewer than any server's backlog."""
-HANG = 90.0
+HANG = 150.0
 """Seconds after which a measurement counts as hanging."""
 BUFFER = memoryview(bytearray(1 << 20))
 """What every connection reads into: each read is dealt with before the next."""

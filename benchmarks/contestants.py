@@ -31,6 +31,7 @@ class Server:
     def __init__(self, name: str, argv: Sequence[str], submit: tuple[str, Mapping[str, Any]]) -> None:
         self.name = name
         self.stored = 0
+        self.changes = 0
         self.ids: list[str] = []
         self._path, self._body = submit
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT)
