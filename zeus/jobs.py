@@ -42,7 +42,9 @@ class Jobs:
 
     async def check(self, requests: Sequence[JobRequest], uploaded: str | None = None) -> list[NewJob]:
         """The jobs that these requests would become. Raises BadInput."""
-        return await asyncio.to_thread(self._submissions.check, requests, uploaded)
+        if any(request.local_path is not None for request in requests):
+            return await asyncio.to_thread(self._submissions.check, requests, uploaded)  # it looks at the disk
+        return self._submissions.check(requests, uploaded)
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None

@@ -117,7 +117,7 @@ class Form:
     def __init__(self, files: Files, limits: HttpConfig) -> None:
         self.json: bytes | None = None
         self.upload: Upload | None = None
-        self._part = files.part()
+        self._part, self._began = files.part(), False
         self._limits = limits
 
     async def read(self, request: web.Request) -> None:
@@ -133,7 +133,8 @@ class Form:
 
     async def discard(self) -> None:
         """Remove the file if nobody took it over."""
-        await asyncio.to_thread(self._part.unlink, missing_ok=True)
+        if self._began:
+            await asyncio.to_thread(self._part.unlink, missing_ok=True)
 
     async def _reader(self, request: web.Request) -> MultipartReader:
         try:
@@ -180,7 +181,7 @@ class Form:
 
     async def _write(self, part: BodyPartReader) -> tuple[int, str]:
         """Write a part to the disk, durably; its size and sha256."""
-        digest = hashlib.sha256()
+        digest, self._began = hashlib.sha256(), True
         with _full_disk_told():
             async with aiofiles.open(self._part, "wb") as file:
                 size = await self._copy(part, file, digest)
