@@ -78,7 +78,8 @@ class Submissions:
     def check(self, requests: Sequence[JobRequest], uploaded: str | None) -> list[NewJob]:
         """The jobs of all requests, a parent before its subjobs. `uploaded` is the name of the file sent with them.
 
-        Raises BadInput that names the field and, where there are several requests, which one. Reads the disk only for `local_path`.
+        Raises BadInput that names the field and, where there are several requests, which one. Only for `local_path` it
+        reads the disk.
         """
         if not requests:
             raise BadInput("The list of jobs is empty.", code="no_jobs")
