@@ -1,6 +1,6 @@
 """Measures what the HTTP API costs, beside a bare aiohttp server and the Flask stacks of the two original APIs.
 
-    python benchmarks/api.py [--quick | --full] [--flask-python VENV/bin/python]
+python benchmarks/api.py [--quick | --full] [--flask-python VENV/bin/python]
 """
 
 from __future__ import annotations
