@@ -34,7 +34,7 @@ def plan(path: str = "/in/a.mov", target: str = "/out/a.mp4", **values: Any) -> 
     args = FFmpegArgs(**values)
     source = movie(Path(path), "mov", args, rgb=False)
     encoder = Encoder(SOFTWARE.get(args.formats.video, ""))
-    return Plan(args=args, source=source, target=Path(target), encoder=encoder, folder=Path("/work"))
+    return Plan(args=args, source=source, target=Path(target), encoder=encoder, folder=Path("/attempt"))
 
 
 def after(argv: list[str], option: str) -> str:
@@ -67,7 +67,7 @@ def test_each_codec_gets_its_own_options() -> None:
 
 def test_a_gif_takes_two_commands_and_never_holds_all_frames_in_memory() -> None:
     first, second = commands("f", plan(video_codec="gif", fps=12))
-    assert "palettegen" in after(first, "-vf") and first[-1] == "file:/work/palette.png"
+    assert "palettegen" in after(first, "-vf") and first[-1] == "file:/attempt/palette.png"
     assert "paletteuse" in after(second, "-filter_complex") and "split" not in after(second, "-filter_complex")
 
 
@@ -147,7 +147,7 @@ def test_no_value_of_a_user_ever_starts_an_option(args: FFmpegArgs | None, name:
     }[kind]()
     encoder = Encoder(SOFTWARE.get(args.formats.video, ""))
     target = Path("/out") / f"{path.name}.mp4"
-    for argv in commands("ffmpeg", Plan(args, source, target, encoder, Path("/work"), None, number)):
+    for argv in commands("ffmpeg", Plan(args, source, target, encoder, Path("/attempt"), None, number)):
         assert {item for item in argv if item.startswith("-")} <= OPTIONS
         holding = [item for item in argv if name in item and len(name) > 3]
         assert all(item.startswith("file:/") for item in holding if item not in OPTIONS)
