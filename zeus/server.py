@@ -17,7 +17,8 @@ from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
-from zeus.engine import Engine
+from zeus.downloads import Downloads
+from zeus.engine import Engine, ReleaseSource
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
@@ -55,6 +56,7 @@ class Zeus(msgspec.Struct, frozen=True):
     media: Media
     thumbnails: Thumbnails
     presets: Presets
+    downloads: Downloads
     benchmarks: Benchmarks
     tools: LocalTools
     failed: asyncio.Future[ZeusError]
@@ -92,7 +94,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
-        tools = LocalTools(children, media, inference, files.cache, lambda engine: [])
+        downloads = Downloads(files, children, _sources(registry), {name: config.engine(name) for name in registry.engines})
+        stack.push_async_callback(downloads.close)
+        await downloads.open()
+        tools = LocalTools(children, media, inference, files.cache, downloads.managed)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(
@@ -126,7 +131,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         yield Zeus(
             config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, reasons,
             registry, catalog, media, thumbnails,
-            Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
+            Presets(registry, files.root / "presets.yaml"), downloads, Benchmarks(files, tools), tools, failed,
         )  # fmt: skip
 
 
@@ -164,4 +169,8 @@ async def _end_all(tasks: Sequence[asyncio.Future[None]]) -> None:
 
 
 def _slots(config: Config, registry: Registry) -> dict[str, int]:
-    return {name: int(config.engines.get(name, {}).get("slots", 1)) for name in registry.engines}
+    return {name: config.engine(name).slots for name in registry.engines}
+
+
+def _sources(registry: Registry) -> dict[str, ReleaseSource]:
+    return {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
