@@ -32,11 +32,13 @@ class Catalog:
         tools: Tools,
         places: Callable[[], Sequence[Place]],
         free_places: Callable[[], Sequence[Place]],
+        is_automatic: Callable[[str], bool],
     ) -> None:
         self._registry = registry
         self._tools = tools
         self._places = places
         self._free_places = free_places
+        self._is_automatic = is_automatic
         self._answers: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}
 
     @property
@@ -58,8 +60,13 @@ class Catalog:
         raise NotFound(f'There is no engine "{name[:80]}" here.{because}', code="engine_not_found")
 
     async def reason(self, name: str) -> str | None:
-        """Why this machine cannot run an engine, or None. Raises NotFound."""
+        """Why this machine cannot run an engine, or None; also where its first job has a version installed.
+
+        Raises NotFound.
+        """
         answer: str | None = await self._answer(name, "ready", _text)
+        if answer is not None and self._is_automatic(name) and not await self.versions(name):
+            return None
         return answer
 
     async def versions(self, name: str) -> list[Version]:
@@ -80,6 +87,11 @@ class Catalog:
     def slots(self, name: str) -> tuple[int, int]:
         """How many of an engine's tasks could start on this node now, and how many it runs at most."""
         return _room(self._free_places(), name), _room(self._places(), name)
+
+    def forget(self, name: str) -> None:
+        """Ask an engine anew: what is installed of it has changed."""
+        for key in [key for key in self._answers if key[0] == name]:
+            del self._answers[key]
 
     def close(self) -> None:
         """Give up what is still being asked."""

@@ -17,8 +17,9 @@ from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Pr
 from zeus.progress import ProgressBook
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
+from zeus.selection import Selection
 from zeus.store import Store
-from zeus.submission import JobRequest, Submissions, Upload
+from zeus.submission import JobRequest, Submissions, Upload, naming
 
 
 class Jobs:
@@ -32,6 +33,7 @@ class Jobs:
         runner: Runner,
         progress: ProgressBook,
         submissions: Submissions,
+        selection: Selection,
     ) -> None:
         self._store = store
         self._files = files
@@ -39,12 +41,16 @@ class Jobs:
         self._runner = runner
         self._progress = progress
         self._submissions = submissions
+        self._selection = selection
 
     async def check(self, requests: Sequence[JobRequest], uploaded: str | None = None) -> list[NewJob]:
         """The jobs that these requests would become. Raises BadInput."""
         if any(request.local_path is not None for request in requests):
-            return await asyncio.to_thread(self._submissions.check, requests, uploaded)  # it looks at the disk
-        return self._submissions.check(requests, uploaded)
+            jobs = await asyncio.to_thread(self._submissions.check, requests, uploaded)  # it looks at the disk
+        else:
+            jobs = self._submissions.check(requests, uploaded)
+        await self._check_versions([job for job in jobs if job.parent is None])
+        return jobs
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None
@@ -155,6 +161,14 @@ class Jobs:
         if not state.ready:
             raise NotReady(state.message, code="model_not_ready", retry_after=5 if state.building else 60)
         return (await self.add([JobRequest(renderer=engine_name, args=args)], key=key))[0]
+
+    async def _check_versions(self, jobs: Sequence[NewJob]) -> None:
+        checked = set()
+        for index, job in enumerate(jobs):
+            if (wish := (job.renderer, job.renderer_version)) not in checked:
+                checked.add(wish)
+                with naming(index, len(jobs)):
+                    await self._selection.check(self._registry.get(job.renderer), job.renderer_version)
 
     async def _end(self, job_id: str, wish: Wish) -> Job:
         job = await self._store.job(job_id)

@@ -18,7 +18,7 @@ from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
 from zeus.downloads import Downloads
-from zeus.engine import Engine, ReleaseSource
+from zeus.engine import Engine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
@@ -32,6 +32,7 @@ from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
 from zeus.schedule.runner import Runner
+from zeus.selection import Selection
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
@@ -94,21 +95,22 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
-        downloads = Downloads(files, children, _sources(registry), {name: config.engine(name) for name in registry.engines})
+        downloads = _downloads(config, registry, files, children)
         stack.push_async_callback(downloads.close)
         await downloads.open()
         tools = LocalTools(children, media, inference, files.cache, downloads.managed)
+        selection = Selection(downloads, tools)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(
             config.node.name, config.jobs.slots, _slots(config, registry),
-            registry, files, children, tools, config.files.log_bytes,
+            registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
         submissions = Submissions(
             registry, max_attempts=config.jobs.max_attempts, local_roots=_paths(config.files.local_roots)
         )
-        jobs = Jobs(store, files, registry, runner, progress, submissions)
+        jobs = Jobs(store, files, registry, runner, progress, submissions, selection)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, registry, config.http.max_upload_bytes)
         await uploads.load()
@@ -123,7 +125,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places)
+        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
         reasons = Reasons(store, runner, catalog)
         thumbnails = Thumbnails(files, media)
@@ -172,5 +174,6 @@ def _slots(config: Config, registry: Registry) -> dict[str, int]:
     return {name: config.engine(name).slots for name in registry.engines}
 
 
-def _sources(registry: Registry) -> dict[str, ReleaseSource]:
-    return {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
+def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
+    sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
+    return Downloads(files, children, sources, {name: config.engine(name) for name in sources})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ class Source(msgspec.Struct, frozen=True):
     path: str | None = None
 
 
+@contextlib.contextmanager
+def naming(index: int, count: int) -> Iterator[None]:
+    """Errors about one of several jobs, in whose message it is named."""
+    try:
+        yield
+    except ZeusError as error:
+        if count == 1:
+            raise
+        raise type(error)(f"Job {index} of the list: {error.message}", code=error.code) from None
+
+
 class Submissions:
     """Makes jobs of requests, with the engines and the rules of one node."""
 
@@ -85,11 +97,8 @@ class Submissions:
             raise BadInput("The list of jobs is empty.", code="no_jobs")
         jobs = []
         for index, request in enumerate(requests):
-            try:
+            with naming(index, len(requests)):
                 jobs += self._family(request, uploaded)
-            except ZeusError as error:
-                where = "" if len(requests) == 1 else f"Job {index} of the list: "
-                raise type(error)(where + error.message, code=error.code) from None
         return jobs
 
     def _family(self, request: JobRequest, uploaded: str | None) -> list[NewJob]:
@@ -150,8 +159,6 @@ class Submissions:
         return Source(Path(request.local_path).name, str(self._local(request.local_path)))
 
     def _engine(self, request: JobRequest, source: Source | None) -> Engine[Any]:
-        if request.renderer_version != "latest":
-            raise BadInput('renderer_version: only "latest" can be asked for here.', code="unknown_version")
         if request.renderer is not None:
             return self._registry.get(request.renderer)
         if source is None:

@@ -2,5 +2,6 @@
 
 from zeus.downloads.downloads import Download, Downloads, State
 from zeus.downloads.index import Release
+from zeus.downloads.installing import preferred, stock
 
-__all__ = ["Download", "Downloads", "Release", "State"]
+__all__ = ["Download", "Downloads", "Release", "State", "preferred", "stock"]

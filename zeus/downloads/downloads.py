@@ -11,19 +11,27 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
-import msgspec
 from yarl import URL
 
-from zeus import versions
 from zeus.child import Children
 from zeus.config import EngineConfig
 from zeus.downloads.fetching import Fetcher
 from zeus.downloads.index import WAIT, Index, Release
-from zeus.downloads.installing import InstallFailed, Record, installed, put_in_place, try_out, unpack_aside, verify
+from zeus.downloads.installing import (
+    InstallFailed,
+    Record,
+    managed,
+    preferred,
+    put_in_place,
+    stock,
+    try_out,
+    unpack_aside,
+    verify,
+)
 from zeus.engine import Archive, ReleaseSource, Version
 from zeus.errors import BadInput, Conflict, NotFound, ZeusError
 from zeus.files import Files, age, remove
@@ -104,8 +112,8 @@ class Downloads:
 
     async def open(self) -> None:
         """Take up what is installed, and sweep what a crash left of an unpacking."""
-        for engine, record, path in await self._files.do(_take_stock, self._files.engines):
-            self._add(engine, record.version, path)
+        await self._files.do(_sweep, self._files.engines)
+        self._installed = await self._files.do(stock, self._files.engines)
 
     async def close(self) -> None:
         """End what is under way; of an archive that was on its way, what had come is kept."""
@@ -117,9 +125,7 @@ class Downloads:
 
     def managed(self, engine: str) -> list[Version]:
         """The installed versions of an engine, the newest first."""
-        found = self._installed.get(engine, {}).values()
-        ordered = versions.newest_first(found, lambda each: each.version)
-        return sorted(ordered, key=lambda each: not versions.parse(each.version).final)
+        return preferred(self._installed.get(engine, {}).values())
 
     def under_way(self, engine: str) -> list[Download]:
         """The versions of an engine that are on their way or failed to come."""
@@ -235,13 +241,10 @@ class Downloads:
         finally:
             await self._files.do(remove, aside)
         await self._files.do(remove, part)
-        self._add(engine, release.version, folder / release.version / record.executable)
+        self._installed.setdefault(engine, {})[release.version] = managed(folder / release.version, record)
         download.state = State.INSTALLED
         self._under_way.pop((engine, release.version), None)
         log.info("%s %s is installed", engine, release.version)
-
-    def _add(self, engine: str, version: str, path: Path) -> None:
-        self._installed.setdefault(engine, {})[version] = Version(version, "managed", str(path))
 
     def _index(self, engine: str) -> Index:
         if engine not in self._indexes:
@@ -256,10 +259,6 @@ def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _take_stock(engines: Path) -> list[tuple[str, Record, Path]]:
-    remove(*engines.glob("*/.*.new"), *_old(engines.glob("*/.*.part")))
-    return list(installed(engines))
-
-
-def _old(parts: Iterable[Path]) -> list[Path]:
-    return [part for part in parts if age(part) > PART_LIFE]
+def _sweep(engines: Path) -> None:
+    old = [part for part in engines.glob("*/.*.part") if age(part) > PART_LIFE]
+    remove(*engines.glob("*/.*.new"), *old)

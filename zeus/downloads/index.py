@@ -84,7 +84,8 @@ class Index:
             return [("", self._base)]
         pattern = re.compile(self.source.folder)
         names = _links(await self._text(self._base, wait), self._base)
-        found = {match["series"]: self._base.join(URL(match[0])) for each in names if (match := pattern.fullmatch(each))}
+        matches = filter(None, map(pattern.fullmatch, names))
+        found: dict[str, URL] = {match["series"]: self._base.join(URL(match[0])) for match in matches}
         if not found:
             raise Unreachable(f"{self.place} lists no versions.")
         return versions.newest_first(found.items(), lambda each: each[0])[:MOST_FOLDERS]
@@ -95,7 +96,7 @@ class Index:
         listing = folder.join(URL(self.source.sums)) if is_list else folder
         text = await self._text(listing, wait)
         names: Iterable[str] = (each[2] for each in SUM.finditer(text)) if is_list else _links(text, folder)
-        found = {}
+        found: dict[str, Release] = {}
         for match in filter(None, map(re.compile(archive.file).fullmatch, names)):
             version = match["version"]
             if versions.is_name(version):
@@ -131,7 +132,7 @@ def _is_final(release: Release) -> bool:
 
 def _links(page: str, base: URL) -> list[str]:
     """The names in a listing of a folder: what its links lead to right below it, folders with a slash at the end."""
-    found = {}
+    found: dict[str, None] = {}
     for raw in re.findall(r"""href\s*=\s*["']([^"'<>\s]+)["']""", page, re.IGNORECASE):
         try:
             target = base.join(URL(html.unescape(raw)))

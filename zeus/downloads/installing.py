@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from zeus import versions
 from zeus.child import Children
 from zeus.downloads.index import Release
-from zeus.engine import ReleaseSource
+from zeus.engine import ReleaseSource, Version
 from zeus.errors import BadInput, TaskFailed, ToolFailed
 from zeus.failpoint import failpoint
 from zeus.files import Files, digest, on_disk, remove, sync_folder
@@ -94,20 +94,33 @@ async def put_in_place(files: Files, aside: Path, target: Path, record: Record) 
     await files.do(_put, aside, target, msgspec.json.encode(record))
 
 
-def installed(engines: Path) -> Iterator[tuple[str, Record, Path]]:
-    """The versions in a storage folder: engine, record and the executable's path. Blocks: call it in a thread."""
+def stock(engines: Path) -> dict[str, dict[str, Version]]:
+    """What is installed in a storage folder, by engine and version. Blocks: call it in a thread."""
+    found: dict[str, dict[str, Version]] = {}
     for path in sorted(engines.glob(f"[!.]*/[!.]*/{RECORD}")):
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             record = msgspec.json.decode(path.read_bytes(), type=Record)
-            executable = path.parent / record.executable
-            if record.version == path.parent.name and executable.is_file():
-                yield path.parent.parent.name, record, executable
+            version = managed(path.parent, record)
+            if record.version == path.parent.name and Path(version.path or "").is_file():
+                found.setdefault(path.parent.parent.name, {})[record.version] = version
+    return found
 
 
-def _unpack(part: Path, aside: Path, check: object) -> None:
+def managed(folder: Path, record: Record) -> Version:
+    """An installed version, as engines see it."""
+    return Version(record.version, "managed", str(folder / record.executable))
+
+
+def preferred(found: Iterable[Version]) -> list[Version]:
+    """The newest first, and last what is not final."""
+    ordered = versions.newest_first(found, lambda each: each.version)
+    return sorted(ordered, key=lambda each: not versions.parse(each.version).final)
+
+
+def _unpack(part: Path, aside: Path, check: Callable[[], None]) -> None:
     remove(aside)
     aside.mkdir(parents=True)
-    unpack(part, aside / FILES, LIMITS, links=True, check=check)  # type: ignore[arg-type]
+    unpack(part, aside / FILES, LIMITS, links=True, check=check)
 
 
 def _executable(aside: Path, release: Release) -> Path:
