@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,14 @@ PATIENCE = 60.0
 """Seconds that an engine may take for an answer."""
 
 log = logging.getLogger(__name__)
+
+
+class _Answer(NamedTuple):
+    """What an engine answers, or will; stale after `until`, or once other versions of it are installed."""
+
+    task: asyncio.Task[Any]
+    until: float
+    managed: list[Version]
 
 
 class Catalog:
@@ -39,7 +47,7 @@ class Catalog:
         self._places = places
         self._free_places = free_places
         self._is_automatic = is_automatic
-        self._answers: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}
+        self._answers: dict[tuple[str, str], _Answer] = {}
 
     @property
     def engines(self) -> Mapping[str, Engine[Any]]:
@@ -88,24 +96,19 @@ class Catalog:
         """How many of an engine's tasks could start on this node now, and how many it runs at most."""
         return _room(self._free_places(), name), _room(self._places(), name)
 
-    def forget(self, name: str) -> None:
-        """Ask an engine anew: what is installed of it has changed."""
-        for key in [key for key in self._answers if key[0] == name]:
-            del self._answers[key]
-
     def close(self) -> None:
         """Give up what is still being asked."""
-        for _, task in self._answers.values():
-            task.cancel()
+        for answer in self._answers.values():
+            answer.task.cancel()
 
     async def _answer(self, name: str, hook: str, otherwise: Callable[[Exception], Any]) -> Any:
         """The last answer while it is fresh; else the engine is asked once for all who wait, whoever goes away."""
-        engine = self.get(name)
-        asked, task = self._answers.get((name, hook), (0.0, None))
-        if task is None or (task.done() and time.monotonic() > asked + FRESH):
+        engine, managed = self.get(name), self._tools.managed(name)
+        answer = self._answers.get((name, hook))
+        if answer is None or answer.managed != managed or (answer.task.done() and time.monotonic() > answer.until):
             task = asyncio.get_running_loop().create_task(self._ask(engine, hook, otherwise))
-            self._answers[name, hook] = time.monotonic(), task
-        return await asyncio.shield(task)
+            answer = self._answers[name, hook] = _Answer(task, time.monotonic() + FRESH, managed)
+        return await asyncio.shield(answer.task)
 
     async def _ask(self, engine: Engine[Any], hook: str, otherwise: Callable[[Exception], Any]) -> Any:
         try:

@@ -163,7 +163,9 @@ class Downloads:
         if release is not None:
             return release
         known = await index.known(wait) or [each.version for each in await index.find(None, archive, wait)]
-        message = f'{engine} "{wish}" cannot be had from {index.place}; there are: {", ".join(known[:20]) or "none"}.'
+        message = (
+            f'{engine} "{wish[:80]}" cannot be had from {index.place}; there are: {", ".join(known[:20]) or "none"}.'
+        )
         raise NotFound(message, code="version_not_found")
 
     def start(self, engine: str, release: Release) -> Download:

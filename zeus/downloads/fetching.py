@@ -139,7 +139,8 @@ class Fetcher:
 
 def shown(url: URL) -> str:
     """A URL for people, without what may be secret in it."""
-    return str(url.with_user(None).with_query(None).with_fragment(None))
+    port = f":{url.explicit_port}" if url.explicit_port else ""
+    return f"{url.scheme}://{url.host_subcomponent or ''}{port}{url.path}"
 
 
 def _next(url: URL, location: str) -> URL:
@@ -167,9 +168,11 @@ def _check_size(size: int, url: URL) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it took too long to answer"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "its certificate is not one to trust, or it does not speak TLS"
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno or 0
-        return os.strerror(number) if number > 0 else error.os_error.strerror or str(error.os_error)
+        return os.strerror(number) if number > 0 else error.os_error.strerror or "the connection was closed"
     # aiohttp puts the headers of what it could not parse behind the first line
     return re.split(r"[\n<]", str(error))[0].rstrip(": .") or type(error).__name__
 

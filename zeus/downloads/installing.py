@@ -140,4 +140,4 @@ def _put(aside: Path, target: Path, record: bytes) -> None:
     failpoint("unpacked")
     aside.rename(target)
     sync_folder(target.parent)
-    failpoint("installed")
+    failpoint("placed")
