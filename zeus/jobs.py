@@ -58,6 +58,14 @@ class Jobs:
         ids = await self._store_new(new, self._inputs(requests, new, upload), key)
         return [await self._store.job(job_id) for job_id in ids]
 
+    async def made_before(self, key: Key | None) -> list[Job] | None:
+        """The jobs that a key made when it came first, or None: then it is new, or there is none.
+
+        So the answer to a repeated request depends on nothing that may have changed since. Raises Conflict.
+        """
+        made = None if key is None else await self._store.made_before(key)
+        return None if made is None else [await self._store.job(job_id) for job_id in made]
+
     async def get(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
         return await self._store.job(job_id)

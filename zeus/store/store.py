@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -128,6 +129,12 @@ class Store:
             " ORDER BY seq DESC LIMIT ?4",
             wanted.status, wanted.renderer, after, -1 if wanted.limit is None else wanted.limit,
         )  # fmt: skip
+
+    async def made_before(self, key: Key) -> list[str] | None:
+        """The ids of what a key made, or None when it is new. Raises Conflict when it came with another request."""
+        since = time.time() - adding.KEY_LIFE
+        rows = await self._read("SELECT digest, made FROM keys WHERE text = ? AND created >= ?", key.text, since)
+        return adding.made_by(key, rows[0] if rows else None)
 
     async def children(self, parent: str) -> list[Job]:
         """A job's subjobs, in their order."""
