@@ -22,6 +22,7 @@ LAYERS = (
     "server",
     "jobs recovery reasons",
     "schedule",
+    "inspection",
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
