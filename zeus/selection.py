@@ -36,12 +36,13 @@ class Selection:
         Where versions are installed as jobs need them, it may mean one that can be had; NotReady when that is not to
         be found out.
         """
-        here = await self._versions(engine)
-        if wish == versions.LATEST and not (not here and self._downloads.is_automatic(engine.name)):
+        is_automatic = self._downloads.is_automatic(engine.name)
+        if wish == versions.LATEST and not is_automatic:
             return  # whether an engine can run at all is its own to say
+        here = await self._versions(engine)
         if _choose(engine, here, wish) is not None:
             return
-        if not self._downloads.is_automatic(engine.name):
+        if not is_automatic:
             raise BadInput(_missing(engine, here, wish), code="unknown_version")
         try:
             await self._downloads.wanted(engine.name, wish, SHORT)
