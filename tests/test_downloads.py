@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, Api, NodeProcess, config_for
-from tests.releases import Publisher, begin, engines, installed, opened, publisher, reason, settings, settled, tool
+from tests.releases import Publisher, begin, engines, installed, opened, publisher, reason, settings, settled, tar, tool
 from zeus.api.app import Node, running_node
-from zeus.downloads import fetching
+from zeus.downloads import Release, fetching
+from zeus.downloads.installing import unpack_aside
+from zeus.engine import Archive
 
 
 @pytest.fixture
@@ -286,3 +289,37 @@ async def test_a_stop_ends_a_download_at_once(
             await asyncio.sleep(0.02)
         stopping = time.monotonic()
     assert time.monotonic() - stopping < HANG
+
+
+async def test_a_stop_ends_a_tool_that_is_being_tried(
+    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
+) -> None:
+    mark = tmp_path / "started"
+    script = f"#!/bin/sh\ntrap '' TERM\necho $$ > {mark}\nsleep 600\n"
+    mirror.publish("4.2.3", tar({"blender-4.2.3-linux-x64/blender": script.encode()}))
+    async with opened(tmp_path, mirror, session) as api:
+        assert (await begin(api))[0] == 202
+        while (view := (await api.get("/api/engines/tooled"))[1]["downloads"][0])["state"] != "checking":
+            assert view["state"] != "failed", view
+            await asyncio.sleep(0.02)
+        while not await asyncio.to_thread(mark.is_file):
+            await asyncio.sleep(0.02)
+    assert [name for name in engines(tmp_path) if not name.endswith(".part")] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(await asyncio.to_thread(mark.read_text)), 0)
+
+
+async def test_a_cancel_ends_an_unpacking_and_leaves_nothing(tmp_path: Path) -> None:
+    part, aside = tmp_path / "part", tmp_path / "aside"
+    many = {f"blender-4.2.3-linux-x64/lib/{number}": b"x" for number in range(5000)}
+    await asyncio.to_thread(part.write_bytes, tar(many, how="w"))
+    archive = Archive("linux", "x64", "", "*/blender")
+    release = Release(version="4.2.3", archive=archive, file="a.tar.xz", url="", sums="")
+    work = asyncio.create_task(unpack_aside(part, release, aside))
+    while not await asyncio.to_thread(lambda: list(aside.glob("files/*/lib/*"))):
+        assert not work.done()
+        await asyncio.sleep(0.005)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert await asyncio.to_thread(lambda: list(aside.rglob("*"))) == []
