@@ -55,8 +55,7 @@ class Jobs:
         A key that came before with the same request gives the jobs that it made then. Raises Conflict otherwise.
         """
         new = await self.check(requests, upload.filename if upload is not None else None)
-        ids = await self._store_new(new, self._inputs(requests, new, upload), key)
-        return [await self._store.job(job_id) for job_id in ids]
+        return await self._store_new(new, self._inputs(requests, new, upload), key)
 
     async def get(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
@@ -182,7 +181,7 @@ class Jobs:
 
     async def _store_new(
         self, new: Sequence[NewJob], inputs: Mapping[Upload, Sequence[Path]], key: Key | None
-    ) -> list[str]:
+    ) -> list[Job]:
         mine = [job.id for job in new]
         try:
             for upload, targets in inputs.items():
@@ -191,7 +190,7 @@ class Jobs:
         except Exception:
             await self._discard(mine)
             raise
-        if not set(made) <= set(mine):
+        if not {job.id for job in made} <= set(mine):
             await self._discard(mine)
         return made
 
