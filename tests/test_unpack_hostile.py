@@ -18,7 +18,7 @@ from zeus.errors import BadInput
 from zeus.unpack import Limits, unpack
 
 SYMLINK, FIFO, SOCKET, DEVICE = 0o120777, 0o010644, 0o140644, 0o020644
-BOMB = 64 << 20
+BOMB = 24 << 20
 MANY = 100_000
 HUGE = 1 << 62
 GOOD = Member(b"good.txt", b"good" * 100)
@@ -184,7 +184,7 @@ ZIPS: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "in the directory": (lambda: zipped(GOOD, Member(b"b", start=600)), H, "belongs to no entry"),
     "bomb": (lambda: zipped(Member(b"a", bytes(BOMB), method=8)), H, "200 times"),
     "bomb of many": (
-        lambda: zipped(*(Member(b"%d" % n, bytes(BOMB // 16), method=8) for n in range(16))), H, "200 times"),
+        lambda: zipped(*(Member(b"%d" % n, bytes(BOMB // 8), method=8) for n in range(8))), H, "200 times"),
     "bomb that says little": (
         lambda: zipped(Member(b"a", bytes(BOMB), method=8, size=1 << 20)), H, "larger than it says"),
     "a size of 4 EiB": (lambda: zipped(wide(HUGE)), H, "bytes come out"),
@@ -280,7 +280,7 @@ TARS: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "bzip2 bomb": (lambda: bz2.compress(tarred(item(b"a", bytes(BOMB)))), H, "200 times"),
     "xz bomb": (lambda: lzma.compress(tarred(item(b"a", bytes(BOMB))), preset=0), H, "200 times"),
     "xz bomb of headers": (
-        lambda: lzma.compress(tarred(pax(b"a=" + b"x" * 1_000_000, sort=b"g") * 70), preset=0), H, "200 times"),
+        lambda: lzma.compress(tarred(pax(b"a=" + b"x" * 1_000_000, sort=b"g") * 24), preset=0), H, "200 times"),
     "xz with garbage after it": (lambda: lzma.compress(tarred(item(b"a", b"x"))) + b"junk" * 9, D, "decompressed"),
     "xz with a wrong checksum": (lambda: spoiled(lzma.compress(tarred(item(b"a", b"x"))), -30), D, "decompressed"),
     "xz with 4 GiB of memory": (xz_of_much_memory, D, "Memory"),
@@ -349,14 +349,14 @@ def test_it_is_refused(make: Callable[[], bytes], code: str, why: str, links: bo
     assert why in message and message.isprintable() and len(message) < 250 and str(tmp_path) not in message
 
 
-@pytest.mark.parametrize("name", [name for name, row in {**ZIPS, **TARS}.items() if "is a link" not in row[2]])
-def test_it_is_refused_where_links_are_allowed_too(name: str, tmp_path: Path) -> None:
-    for rows in (ZIPS, TARS):
-        if name in rows and "is a link" not in rows[name][2]:
-            (tmp_path / "archive").write_bytes(rows[name][0]())
-            with pytest.raises(BadInput):
-                unpack(tmp_path / "archive", tmp_path / "target", links=True)
-            assert not (tmp_path / "target").exists()
+def test_all_but_links_are_refused_where_links_are_allowed_too(tmp_path: Path) -> None:
+    for name, (make, code, why) in [*ZIPS.items(), *TARS.items()]:
+        if "is a link" in why or "100,000" in name or "bomb" in name:
+            continue
+        (tmp_path / "archive").write_bytes(make())
+        with pytest.raises(BadInput) as raised:
+            unpack(tmp_path / "archive", tmp_path / "target", links=True)
+        assert raised.value.code == code and not (tmp_path / "target").exists(), name
 
 
 def test_lower_limits(tmp_path: Path) -> None:
