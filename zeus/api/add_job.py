@@ -12,11 +12,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_json
+from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
 from zeus.api.engines import refuse_unready
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import flag
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
@@ -72,7 +73,7 @@ async def add_job(request: web.Request) -> web.Response:
     try:
         if request.content_type.startswith("multipart/"):
             await form.read(request)
-            body = parse_json(form.json or b"")
+            body = await parse_json(form.json or b"")
         else:
             body = await read_json(request)
         return await _add(request, body, form.upload)

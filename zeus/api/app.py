@@ -20,6 +20,7 @@ from zeus.api.guard import accept_body, make_guard, needs_token
 from zeus.api.keys import ACCESS, ADDRESS, DOCUMENT, LISTS, ZEUS
 from zeus.api.listening import Address, listen
 from zeus.api.lists import JobLists
+from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
 from zeus.api.routes import ROUTES, add_routes
 from zeus.config import Config
@@ -58,7 +59,8 @@ def make_app(zeus: Zeus) -> web.Application:
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, accept_body], client_max_size=http.max_json_bytes
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[ACCESS], app[ADDRESS] = zeus, JobLists(zeus), access, Address()
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)

@@ -138,11 +138,12 @@ def _responses(operation: Operation, path: str, known: Mapping[str, Any]) -> dic
 
 def _response(status: int, kind: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"description": REASONS[status]}
-    if isinstance(kind, str):
-        made["content"] = {kind: {"schema": {"type": "string"}}}
-    elif kind is not None:
-        schemas = [known[repr(each)] for each in _several(kind)]
-        made["content"] = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    schemas = [known[repr(each)] for each in _several(kind) if not isinstance(each, str)]
+    content: dict[str, Any] = {each: {"schema": {"type": "string"}} for each in _several(kind) if isinstance(each, str)}
+    if schemas:
+        content["application/json"] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+    if content:
+        made["content"] = content
     if kind is ErrorBody:  # the farm dialect's errors are plain text
         made["content"]["text/plain"] = {"schema": {"type": "string"}}
     return made

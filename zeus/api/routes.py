@@ -49,7 +49,7 @@ class Route(msgspec.Struct, frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/model-status", generate.model_status, READ),
     Route("POST", "/api/generate", generate.generate, SUBMIT),
-    Route("GET", "/files/{job_id:.+}/out.mp4", generate.video, READ),
+    Route("GET", "/files/{job_id:(?s:.+)}/out.mp4", generate.video, READ),
     Route("GET", "/api/jobs", jobs.jobs, READ),
     Route("GET", "/api/jobs/long_poll", jobs.long_poll, READ),
     Route("GET", "/api/jobs/status/{status}", jobs.by_status, READ),

@@ -26,7 +26,7 @@ class NewUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=1000)]
     size: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
-    sha256: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$")] | None = None
+    sha256: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$", max_length=64)] | None = None
 
 
 async def create(request: web.Request) -> web.Response:
