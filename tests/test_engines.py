@@ -128,6 +128,19 @@ async def test_jobs_for_an_engine_that_cannot_run_are_refused_at_the_door(lame: 
     assert (status, error["error"]) == (400, "unknown_engine")
 
 
+async def test_a_repeated_job_is_answered_though_its_engine_cannot_run_now(
+    lame: Node, lame_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zeus.catalog.FRESH", 0.0)
+    engine, headers = lame.zeus.registry.engines["lame"], {"Idempotency-Key": "k"}
+    engine.fit = True  # type: ignore[attr-defined]
+    first = await lame_api.post("/api/add_job", json={"renderer": "lame"}, headers=headers)
+    engine.fit = False  # type: ignore[attr-defined]
+    assert (await lame_api.post("/api/add_job", json={"renderer": "lame"}))[0] == 503
+    again = await lame_api.post("/api/add_job", json={"renderer": "lame"}, headers=headers)
+    assert (first[0], again[0]) == (200, 200) and first[1]["id"] == again[1]["id"]
+
+
 async def test_an_engine_is_asked_once_for_many(lame: Node, lame_api: Api) -> None:
     await asyncio.gather(*(lame_api.post("/api/add_job", json={"renderer": "lame"}) for _ in range(50)))
     assert lame.zeus.registry.engines["lame"].asked == 1  # type: ignore[attr-defined]

@@ -186,6 +186,15 @@ async def test_the_same_key_makes_one_upload(node: Node, api: Api) -> None:
     assert len([*node.zeus.files.incoming.iterdir()]) == 2
 
 
+async def test_a_repeated_job_needs_its_upload_no_more(api: Api) -> None:
+    body, headers = {"upload": await whole(api)}, {"Idempotency-Key": "k"}
+    first = await api.post("/api/add_job", json=body, headers=headers)
+    assert (await api.request("DELETE", f"/api/uploads/{body['upload']}"))[0] == 204
+    again = await api.post("/api/add_job", json=body, headers=headers)
+    assert (first[0], again[0]) == (200, 200) and first[1]["id"] == again[1]["id"]
+    assert (await api.post("/api/add_job", json=body, headers={"Idempotency-Key": "other"}))[0] == 400
+
+
 async def test_only_one_sends_at_a_time(api: Api) -> None:
     upload_id = (await begin(api))["id"]
     begun, go_on = asyncio.Event(), asyncio.Event()

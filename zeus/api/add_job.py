@@ -16,19 +16,18 @@ from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
 from zeus.api.engines import refuse_unready
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
+from zeus.api.jobs import FRAME_LIMIT
 from zeus.api.keys import ZEUS
 from zeus.api.parameters import flag
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
-from zeus.model import Key, NewJob
+from zeus.model import Job, Key, NewJob
 from zeus.presets import apply
 from zeus.server import Zeus
 from zeus.submission import ChildRequest, JobRequest, Upload
 from zeus.wire import DryRun, PresetList
 
-FRAME_LIMIT = 1_048_574
-"""The highest frame number that Blender knows."""
 LATER = frozenset({"project_file", "webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
@@ -93,18 +92,30 @@ def idempotency_key(request: web.Request, body: Any, upload: Upload | None = Non
 
 
 async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Response:
-    zeus, is_list = request.app[ZEUS], isinstance(body, list)
+    zeus = request.app[ZEUS]
     views: list[Any]
+    if flag(request, "dry_run"):
+        views = await _dry_run(request, body, upload)
+    else:
+        key = idempotency_key(request, body, upload)
+        added = await zeus.jobs.made_before(key) or await _new(request, body, upload, key)
+        views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
+    return json_response(views if isinstance(body, list) else views[0])
+
+
+async def _new(request: web.Request, body: Any, upload: Upload | None, key: Key | None) -> Sequence[Job]:
+    zeus = request.app[ZEUS]
     with contextlib.ExitStack() as held:
         requests = await _requests(request, body, held)
-        if flag(request, "dry_run"):
-            checked = await zeus.jobs.check(requests, upload.filename if upload is not None else None)
-            views = [await _dry(request, job) for job in checked if job.parent is None]
-        else:
-            await refuse_unready(zeus, _renderers(zeus, requests, upload))
-            added = await zeus.jobs.add(requests, upload, idempotency_key(request, body, upload))
-            views = [await full_view(job, zeus.jobs, zeus.config.node.name) for job in added]
-    return json_response(views if is_list else views[0])
+        await refuse_unready(zeus, _renderers(zeus, requests, upload))
+        return await zeus.jobs.add(requests, upload, key)
+
+
+async def _dry_run(request: web.Request, body: Any, upload: Upload | None) -> list[DryRun]:
+    with contextlib.ExitStack() as held:
+        requests = await _requests(request, body, held)
+        checked = await request.app[ZEUS].jobs.check(requests, upload)
+        return [await _dry(request, job) for job in checked if job.parent is None]
 
 
 async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack) -> list[JobRequest]:

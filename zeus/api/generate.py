@@ -13,7 +13,8 @@ from zeus.api.engines import refuse_unready
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
 from zeus.errors import BadInput, NotFound
-from zeus.model import Status
+from zeus.model import Job, Status
+from zeus.server import Zeus
 from zeus.wire import JobAccepted, ModelStatus
 
 NAME = "out.mp4"
@@ -46,8 +47,13 @@ async def generate(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
     body = await read_json(request)
     args, key = msgspec.to_builtins(_wanted(body)), idempotency_key(request, body)
+    if (made := await zeus.jobs.made_before(key)) is not None:
+        return _accepted(zeus, made[0])
     await refuse_unready(zeus, [zeus.config.generate.engine])
-    job = await zeus.jobs.generate(zeus.config.generate.engine, args, key)
+    return _accepted(zeus, await zeus.jobs.generate(zeus.config.generate.engine, args, key))
+
+
+def _accepted(zeus: Zeus, job: Job) -> web.Response:
     return json_response(JobAccepted(job.id, Status.QUEUED.value, 0, zeus.config.node.name), status=202)
 
 

@@ -58,7 +58,11 @@ def delete(tx: sqlite3.Connection, revision: int, job_id: str) -> list[str]:
 
 def _made_before(tx: sqlite3.Connection, key: Key) -> list[str] | None:
     tx.execute("DELETE FROM keys WHERE created < ?", (time.time() - KEY_LIFE,))
-    row = tx.execute("SELECT digest, made FROM keys WHERE text = ?", (key.text,)).fetchone()
+    return made_by(key, tx.execute("SELECT digest, made FROM keys WHERE text = ?", (key.text,)).fetchone())
+
+
+def made_by(key: Key, row: Sequence[str] | None) -> list[str] | None:
+    """What a key's row says that it made, or None without one. Raises Conflict when it came with another request."""
     if row is None:
         return None
     if row[0] != key.digest:

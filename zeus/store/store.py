@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -13,7 +14,7 @@ import aiosqlite
 import msgspec
 
 from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
-from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Task, Wish
+from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Task, Wish
 from zeus.store import adding, following, moving, schema, wishing
 from zeus.store.following import MET
 from zeus.store.writer import Writer
@@ -76,6 +77,12 @@ class Store:
     async def finish(self, task: Task, attempt: int, outputs: Sequence[Output]) -> bool:
         return await self._write(moving.finish, task, attempt, outputs)
 
+    async def put_frame(self, task: Task, attempt: int, frame: Frame, outputs: Sequence[Output] = ()) -> int | None:
+        return await self._write(moving.put_frame, task, attempt, frame, outputs)
+
+    async def set_span(self, task: Task, attempt: int, start: int, end: int) -> bool:
+        return await self._write(moving.set_span, task, attempt, start, end)
+
     async def fail(self, task: Task, attempt: int, code: str, message: str) -> bool:
         return await self._write(moving.fail, task, attempt, code, message)
 
@@ -128,6 +135,12 @@ class Store:
             " ORDER BY seq DESC LIMIT ?4",
             wanted.status, wanted.renderer, after, -1 if wanted.limit is None else wanted.limit,
         )  # fmt: skip
+
+    async def made_before(self, key: Key) -> list[str] | None:
+        """The ids of what a key made, or None when it is new. Raises Conflict when it came with another request."""
+        since = time.time() - adding.KEY_LIFE
+        rows = await self._read("SELECT digest, made FROM keys WHERE text = ? AND created >= ?", key.text, since)
+        return adding.made_by(key, rows[0] if rows else None)
 
     async def children(self, parent: str) -> list[Job]:
         """A job's subjobs, in their order."""
@@ -182,6 +195,13 @@ class Store:
             job_id,
         )
         return [Output(*row) for row in rows]
+
+    async def frames(self, job_id: str) -> list[Frame]:
+        """A job's own frames that were published or failed, by number."""
+        rows = await self._read(
+            "SELECT number, node, seconds, error FROM frames WHERE job_id = ? ORDER BY number", job_id
+        )
+        return [Frame(*row) for row in rows]
 
     async def ended(self) -> list[Job]:
         """All jobs that have ended and are no subjobs."""
