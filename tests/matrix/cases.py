@@ -86,6 +86,8 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("GET /api/jobs/long_poll", "token"): text(Yes(200, lambda body: len(body["jobs"]) > 0)),
     ("GET /api/jobs/long_poll", "timeout"): number(),
     ("GET /api/jobs/long_poll", "changes_only"): flag("removed"),
+    ("GET /api/jobs/{job_id}/frames", "start"): number(fraction=INVALID),
+    ("GET /api/jobs/{job_id}/frames", "limit"): number(fraction=INVALID),
     ("GET /api/jobs/{job_id}/logs", "attempt"): number(fraction=INVALID),
     ("GET /api/jobs/{job_id}/logs", "follow"): text(Yes(200)),
     ("GET /api/jobs/{job_id}/download", "filename"): text(

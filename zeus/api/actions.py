@@ -43,7 +43,7 @@ async def retry(request: web.Request) -> web.Response:
 
 
 async def priority(request: web.Request) -> web.Response:
-    job_id, value = job_id_of(request), whole(request, "value", 0, 100)
+    job_id, value = job_id_of(request), whole(request, "value", None, 0, 100)
     if value is None:
         raise BadInput("value: say which priority, from 0 to 100.", code="missing_field")
     return await _answer(request, await request.app[ZEUS].jobs.set_priority(job_id, value))

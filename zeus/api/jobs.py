@@ -65,8 +65,8 @@ async def why(request: web.Request) -> web.Response:
 async def frames(request: web.Request) -> web.Response:
     """A page of a job's frames: those whose number is `start` or higher."""
     zeus = request.app[ZEUS]
-    start = round(number(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT))
-    limit = round(number(request, "limit", MOST, 1, MOST))
+    start = whole(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT)
+    limit = whole(request, "limit", MOST, 1, MOST)
     family = await zeus.jobs.frames(await zeus.jobs.get(job_id_of(request)))
     views = [view for job, known in family for view in frame_views(job, known, start, limit)]
     views.sort(key=lambda view: view.frame)
@@ -80,7 +80,7 @@ async def _some(request: web.Request) -> web.Response:
     wanted = Filter(
         status=string_to_status(query["status"]) if "status" in query else None,
         renderer=query.get("renderer"),
-        limit=whole(request, "limit", 1, MOST),
+        limit=whole(request, "limit", None, 1, MOST),
         after=query.get("after"),
     )
     chosen = _fields(query["fields"]) if "fields" in query else None

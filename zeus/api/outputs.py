@@ -25,7 +25,7 @@ async def logs(request: web.Request) -> web.StreamResponse:
     """An attempt's log, the newest unless it says otherwise; with `follow`, as it grows until the job has ended."""
     zeus = request.app[ZEUS]
     found = await zeus.jobs.get(job_id_of(request))
-    attempt = whole(request, "attempt", 0, max(found.attempt, 1))
+    attempt = whole(request, "attempt", None, 0, max(found.attempt, 1))
     path = zeus.files.log(found.id, found.attempt if attempt is None else attempt)
     if flag(request, "follow"):
         return await _follow(request, found.id, path if attempt is not None else None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TypeVar
 
 from aiohttp import web
 
 from zeus.errors import BadInput
 
+Default = TypeVar("Default", int, None)
 TRUE = frozenset({"1", "true", "yes", "on"})
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 WHOLE = re.compile(r"-?[0-9]{1,40}")
@@ -32,11 +34,11 @@ def number(request: web.Request, name: str, default: float, least: float, most: 
     return value
 
 
-def whole(request: web.Request, name: str, least: int, most: int) -> int | None:
-    """A query parameter that is a whole number within bounds, both included; None without it. Raises BadInput."""
+def whole(request: web.Request, name: str, default: Default, least: int, most: int) -> int | Default:
+    """A query parameter that is a whole number within bounds, both included. Raises BadInput."""
     text = request.query.get(name)
     if text is None:
-        return None
+        return default
     if not WHOLE.fullmatch(text) or not least <= int(text) <= most:
         raise BadInput(f"{name}: a whole number from {least} to {most}.", code="invalid_field")
     return int(text)
