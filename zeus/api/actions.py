@@ -11,6 +11,7 @@ from zeus.api.responses import job_id_of, json_response
 from zeus.api.views import full_view, job_view
 from zeus.errors import BadInput, Conflict, NotFound
 from zeus.model import ENDED, Job, string_to_status
+from zeus.server import Zeus
 from zeus.wire import SubjobUpdate
 
 
@@ -23,11 +24,17 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    zeus, job_id = request.app[ZEUS], _confirmed(request)
+    zeus = request.app[ZEUS]
+    gone = await remove(zeus, _confirmed(request))
+    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
+
+
+async def remove(zeus: Zeus, job_id: str) -> Job:
+    """End a job and remove all that there is of it, its previews too; the job as it was. Raises JobNotFound."""
     outputs = await zeus.jobs.outputs(job_id)
     gone = await zeus.jobs.delete(job_id)
     await zeus.thumbnails.forget(outputs)
-    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
+    return gone
 
 
 async def pause(request: web.Request) -> web.Response:

@@ -30,7 +30,8 @@ from zeus.tokens import Tokens, ensure_owner
 
 EXIT_STORE_FAILED = 70
 SHUTDOWN = 15.0
-"""Seconds that open requests get at the end; long polls are let go at once."""
+"""Seconds that open requests get at the end; long polls are let go at once. aiohttp spends its timeout twice: before it
+ends the bodies that still arrive, and after."""
 KEEP_ALIVE = 75.0
 """Seconds that a connection may wait for its next request: longer than proxies keep theirs."""
 
@@ -79,7 +80,7 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         app = make_app(zeus)
         runner = web.AppRunner(
             app, handle_signals=False, access_log=None, auto_decompress=False,
-            shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE,
+            shutdown_timeout=SHUTDOWN / 2, keepalive_timeout=KEEP_ALIVE,
         )  # fmt: skip
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -196,7 +196,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/snapshot"): Operation("The node, its machine and its jobs", {200: wire.Snapshot}),
     ("GET", "/api/full_status"): Operation("The same of every known node", {200: wire.FullStatus}),
     ("GET", "/api/presets"): Operation(
-        "The presets; as YAML where that is accepted", {200: (wire.PresetList, "application/yaml")}
+        "The presets; their file where YAML is accepted",
+        {200: (wire.PresetList, "application/yaml"), 404: wire.ErrorBody},
     ),
     ("GET", "/api/cpu_benchmark"): Operation(
         "Measure all cores; a score", {200: TEXT, 503: wire.ErrorBody},

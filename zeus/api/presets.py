@@ -15,7 +15,7 @@ async def presets(request: web.Request) -> web.Response:
     known = request.app[ZEUS].presets
     headers = {"Vary": "Accept"}
     if accepts(request, "Accept", *YAML):
-        return web.Response(text=await known.text(), content_type="application/yaml", headers=headers)
+        return web.Response(body=await known.file(), content_type="application/yaml", headers=headers)
     response = json_response(await known.all())
     response.headers.update(headers)
     return response
