@@ -53,6 +53,7 @@ TEXT, BYTES, STREAM, ZIP, JPEG = (
     "application/zip",
     "image/jpeg",
 )
+PREVIEW = (JPEG, "video/mp4")
 CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
 ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
 KEY = ("Idempotency-Key",)
@@ -114,8 +115,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/jobs/{job_id}/download_all"): Operation("All outputs as a zip", {200: ZIP}),
     ("GET", "/api/jobs/{job_id}/thumbnail"): Operation(
-        "A preview of an output", {200: JPEG, 206: JPEG, 304: None, 409: wire.ErrorBody, 416: wire.ErrorBody,
-                                   500: wire.ErrorBody},
+        "A preview of an output", {200: PREVIEW, 206: PREVIEW, 304: None, 409: wire.ErrorBody,
+                                   416: wire.ErrorBody, 500: wire.ErrorBody},
         query=(
             Query("size", Annotated[str, Meta(pattern="^(small|big)$")], "small fits 240×240, big 1280×1280"),
             Query("video_ok", str, "1: a short video where there is one"),
