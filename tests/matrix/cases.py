@@ -101,6 +101,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/jobs/{job_id}/delete", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/priority", "value"): number(fraction=INVALID, absent=No(400, "missing_field")),
     ("POST /api/add_job", "dry_run"): flag("valid"),
+    ("GET /api/uploads/{upload_id}/facts", "project_file"): text(No(400, "no_archive")),
     ("GET /api/cpu_benchmark", "seconds"): number(),
     ("GET /api/engines", "response_type"): CHOICE,
     ("GET /api/engines/{engine}", "response_type"): CHOICE,

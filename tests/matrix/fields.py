@@ -57,6 +57,7 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "child_jobs": LIST,
     "local_path": words(INVALID, null=MADE, **each(No(400, "local_path_not_allowed"), "unknown", "nul", "newline")),
     "upload": words(INVALID, null=MADE, **each(No(400, "unknown_upload"), "unknown", "newline")),
+    "project_file": words(INVALID, null=MADE, **each(No(400, "no_archive"), "unknown", "nul", "newline")),
     "priority": count(null=MADE),
     "preset": words(INVALID, null=MADE, **each(No(400, "unknown_preset"), "unknown", "nul", "newline")),
     "depends_on": LIST,
