@@ -46,9 +46,9 @@ class SlicedFile(web.FileResponse):
     async def _prepare_open_file(
         self, request: web.BaseRequest, fobj: IO[Any], st: os.stat_result, file_encoding: str | None
     ) -> AbstractStreamWriter | None:
-        """Send all of it where `If-Range` names another file's ETag: aiohttp itself reads only a date there."""
-        named = request.headers.get("If-Range", "")
-        if '"' in named and named != f'"{st.st_mtime_ns:x}-{st.st_size:x}"':
+        """Send all of it where the range is to be ignored: aiohttp refuses units that it does not know, and of
+        `If-Range` it reads only a date."""
+        if _ignores_range(request, f'"{st.st_mtime_ns:x}-{st.st_size:x}"'):
             request = request.clone(
                 headers=[(name, value) for name, value in request.headers.items() if name != "Range"]
             )
@@ -84,6 +84,12 @@ class SlicedFile(web.FileResponse):
             await asyncio.sleep(0)
         await web.StreamResponse.write_eof(self)
         return writer
+
+
+def _ignores_range(request: web.BaseRequest, etag: str) -> bool:
+    """Whether a range is of another unit than bytes, one of several, or of another file than this."""
+    wanted, named = request.headers.get("Range", "bytes="), request.headers.get("If-Range", "")
+    return not wanted.lower().startswith("bytes=") or "," in wanted or ('"' in named and named != etag)
 
 
 def _outside(request: web.BaseRequest, facts: os.stat_result) -> bool:
