@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from zeus.api.bodies import flag, number
-from zeus.api.keys import LISTS, ZEUS
+from zeus.api.keys import BODIES, LISTS, ZEUS
 from zeus.api.lists import Body
+from zeus.api.parameters import accepts, flag, listed, number, whole
 from zeus.api.responses import job_id_of, json_response
 from zeus.api.views import frame_views, full_view
 from zeus.errors import BadInput
@@ -27,7 +27,7 @@ async def jobs(request: web.Request) -> web.Response:
     if any(name in request.query for name in FILTERS):
         return await _some(request)
     lists = request.app[LISTS]
-    if f'"{lists.token}"' in request.headers.get("If-None-Match", "").split(", "):
+    if any(entry.removeprefix("W/") in ("*", f'"{lists.token}"') for entry in listed(request, "If-None-Match")):
         return web.Response(status=304, headers={"ETag": f'"{lists.token}"'})
     return await _shared(request, await lists.whole())
 
@@ -52,9 +52,8 @@ async def by_status(request: web.Request) -> web.Response:
 
 
 async def job(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    found = await zeus.jobs.get(job_id_of(request))
-    return json_response(await full_view(found, zeus.jobs, zeus.config.node.name))
+    body = await request.app[BODIES].of(job_id_of(request))
+    return web.Response(body=body, content_type="application/json")
 
 
 async def why(request: web.Request) -> web.Response:
@@ -65,8 +64,8 @@ async def why(request: web.Request) -> web.Response:
 async def frames(request: web.Request) -> web.Response:
     """A page of a job's frames: those whose number is `start` or higher."""
     zeus = request.app[ZEUS]
-    start = round(number(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT))
-    limit = round(number(request, "limit", MOST, 1, MOST))
+    start = whole(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT)
+    limit = whole(request, "limit", MOST, 1, MOST)
     family = await zeus.jobs.frames(await zeus.jobs.get(job_id_of(request)))
     views = [view for job, known in family for view in frame_views(job, known, start, limit)]
     views.sort(key=lambda view: view.frame)
@@ -80,7 +79,7 @@ async def _some(request: web.Request) -> web.Response:
     wanted = Filter(
         status=string_to_status(query["status"]) if "status" in query else None,
         renderer=query.get("renderer"),
-        limit=round(number(request, "limit", MOST, 1, MOST)) if "limit" in query else None,
+        limit=whole(request, "limit", None, 1, MOST),
         after=query.get("after"),
     )
     chosen = _fields(query["fields"]) if "fields" in query else None
@@ -104,7 +103,7 @@ def _fields(text: str) -> list[str]:
 async def _shared(request: web.Request, body: Body) -> web.Response:
     """A body that is encoded, and compressed, once for all who ask."""
     headers = {"ETag": f'"{body.token}"', "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("Accept-Encoding", "").lower() and (packed := await body.packed()) is not None:
+    if accepts(request, "Accept-Encoding", "gzip", "x-gzip", "*") and (packed := await body.packed()) is not None:
         headers["Content-Encoding"] = "gzip"
         return web.Response(body=packed, headers=headers, content_type="application/json")
     return web.Response(body=body.plain, headers=headers, content_type="application/json")

@@ -19,6 +19,7 @@ from zeus.errors import BadInput
 from zeus.files import Files
 from zeus.model import Output
 
+JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 SLICE = 4 << 20
 """Bytes that one call of sendfile may take: between two, everyone else gets a turn."""
 
@@ -31,7 +32,7 @@ def json_response(value: Any, status: int = 200) -> web.Response:
 def job_id_of(request: web.Request) -> str:
     """The path's job id. Raises BadInput where it cannot be one."""
     job_id = request.match_info["job_id"]
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", job_id):
+    if not JOB_ID.fullmatch(job_id):
         raise BadInput("A job id has only letters, digits and hyphens.", code="invalid_job_id")
     return job_id
 
@@ -45,9 +46,9 @@ class SlicedFile(web.FileResponse):
     async def _prepare_open_file(
         self, request: web.BaseRequest, fobj: IO[Any], st: os.stat_result, file_encoding: str | None
     ) -> AbstractStreamWriter | None:
-        """Send all of it where `If-Range` names another file's ETag: aiohttp itself reads only a date there."""
-        named = request.headers.get("If-Range", "")
-        if '"' in named and named != f'"{st.st_mtime_ns:x}-{st.st_size:x}"':
+        """Send all of it where the range is to be ignored: aiohttp refuses units that it does not know, and of
+        `If-Range` it reads only a date."""
+        if _ignores_range(request, f'"{st.st_mtime_ns:x}-{st.st_size:x}"'):
             request = request.clone(
                 headers=[(name, value) for name, value in request.headers.items() if name != "Range"]
             )
@@ -83,6 +84,12 @@ class SlicedFile(web.FileResponse):
             await asyncio.sleep(0)
         await web.StreamResponse.write_eof(self)
         return writer
+
+
+def _ignores_range(request: web.BaseRequest, etag: str) -> bool:
+    """Whether a range is of another unit than bytes, one of several, or of another file than this."""
+    wanted, named = request.headers.get("Range", "bytes="), request.headers.get("If-Range", "")
+    return not wanted.lower().startswith("bytes=") or "," in wanted or ('"' in named and named != etag)
 
 
 def _outside(request: web.BaseRequest, facts: os.stat_result) -> bool:
