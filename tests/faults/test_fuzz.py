@@ -33,6 +33,7 @@ async def test_the_node_keeps_to_its_document(
     )  # fmt: skip
     output = (await process.communicate())[0].decode()
     cases = re.search(r"(\d+) generated", output)
+    print(cases and cases[0])
     assert process.returncode == 0, output[-8000:]
     assert cases and int(cases[1]) >= least, output[-2000:]
     assert await asyncio.to_thread(node.stop) == 0
