@@ -20,12 +20,14 @@ LAYERS = (
     "cli",
     "api",
     "server",
-    "jobs recovery reasons",
+    "jobs recovery",
+    "reasons",
     "schedule",
+    "inspection projects",
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " guardian names peers failpoint tokens",
+    " guardian names peers failpoint tokens unpack",
     "engine config wire",
     "errors model",
 )
