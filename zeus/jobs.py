@@ -63,8 +63,7 @@ class Jobs:
         async with self._projects.unpacking() as unpacked:
             checked = await self._submissions.check(requests, upload, unpacked)
             await self._reasons.refuse_unready(each.job.renderer for each in checked)
-            ids = await self._store_new(checked, key)
-        return [await self._store.job(job_id) for job_id in ids]
+            return await self._store_new(checked, key)
 
     async def made_before(self, key: Key | None) -> list[Job] | None:
         """The jobs that a key made when it came first, or None: then it is new, or there is none.
@@ -190,7 +189,7 @@ class Jobs:
         await self._runner.stop(running, wish)
         return await self._store.job(job_id)
 
-    async def _store_new(self, checked: Sequence[Checked], key: Key | None) -> list[str]:
+    async def _store_new(self, checked: Sequence[Checked], key: Key | None) -> list[Job]:
         new = [each.job for each in checked]
         mine = [job.id for job in new]
         try:
@@ -200,7 +199,7 @@ class Jobs:
         except Exception:
             await self._discard(mine)
             raise
-        if not set(made) <= set(mine):
+        if not {job.id for job in made} <= set(mine):
             await self._discard(mine)
         return made
 

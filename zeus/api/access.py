@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 from aiohttp.web_urldispatcher import AbstractRoute, SystemRoute
 
 from zeus.api.errors import Handler
@@ -75,7 +76,7 @@ class Access:
 
     async def _bearer(self, request: web.Request) -> Token:
         """The token that a request shows, or that its session began with. Raises Unauthorized."""
-        kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+        kind, _, secret = request.headers.get(AUTHORIZATION, "").partition(" ")
         if kind.lower() == "bearer" and secret.strip():
             return await self.admit(request, secret.strip())
         digest = self.sessions.of(request.cookies.get(COOKIE, ""))

@@ -11,16 +11,19 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import SERVER
+from multidict import istr
 
 import zeus as package
 from zeus.api.access import Access
 from zeus.api.connections import Connections
 from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import accept_body, make_guard, needs_token
-from zeus.api.keys import ACCESS, ADDRESS, DOCUMENT, LISTS, ZEUS
+from zeus.api.keys import ACCESS, ADDRESS, BODIES, DOCUMENT, LISTS, ZEUS
 from zeus.api.listening import Address, listen
 from zeus.api.lists import JobLists
 from zeus.api.openapi import document
+from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
 from zeus.config import Config
 from zeus.errors import ConfigError
@@ -33,15 +36,17 @@ SHUTDOWN = 15.0
 KEEP_ALIVE = 75.0
 """Seconds that a connection may wait for its next request: longer than proxies keep theirs."""
 
+SERVED_BY = f"Zeus/{package.__version__}"
 HEADERS = {
-    VERSION_HEADER: API_VERSION,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
+    istr(VERSION_HEADER): API_VERSION,
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("X-Frame-Options"): "DENY",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+    istr("Cache-Control"): "no-store",
 }
+"""What every answer has unless its handler says otherwise. An istr is folded once, not at every look-up."""
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +65,8 @@ def make_app(zeus: Zeus) -> web.Application:
     app = web.Application(
         middlewares=[answer_errors, guard.check, access.check, accept_body], client_max_size=http.max_json_bytes
     )
-    app[ZEUS], app[LISTS], app[ACCESS], app[ADDRESS] = zeus, JobLists(zeus), access, Address()
+    app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
+    app[ACCESS], app[ADDRESS] = access, Address()
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
     access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
@@ -117,9 +123,10 @@ async def _make_token(zeus: Zeus) -> None:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     request[PREPARED] = True
-    response.headers["Server"] = f"Zeus/{package.__version__}"
+    headers = response.headers
+    headers[SERVER] = SERVED_BY
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        headers.setdefault(name, value)
 
 
 async def _let_go(app: web.Application) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import aiofiles
@@ -117,8 +118,8 @@ class Form:
     def __init__(self, files: Files, limits: HttpConfig) -> None:
         self.json: bytes | None = None
         self.upload: Upload | None = None
-        self._part, self._began = files.part(), False
-        self._limits = limits
+        self._files, self._limits = files, limits
+        self._part: Path | None = None
 
     async def read(self, request: web.Request) -> None:
         """Read it all. Raises BadInput, TooLarge, TooSlow, UnsupportedMedia or NoSpace."""
@@ -133,7 +134,7 @@ class Form:
 
     async def discard(self) -> None:
         """Remove the file if nobody took it over."""
-        if self._began:
+        if self._part is not None:
             await asyncio.to_thread(self._part.unlink, missing_ok=True)
 
     async def _reader(self, request: web.Request) -> MultipartReader:
@@ -146,7 +147,7 @@ class Form:
         length = request.content_length or 0
         if length > self._limits.max_upload_bytes + self._limits.max_json_bytes:
             raise _too_large(self._limits.max_upload_bytes)
-        if length > (await asyncio.to_thread(shutil.disk_usage, self._part.parent)).free:
+        if length > (await asyncio.to_thread(shutil.disk_usage, self._files.incoming)).free:
             raise NoSpace()
 
     async def _take(self, part: BodyPartReader) -> None:
@@ -174,16 +175,17 @@ class Form:
         if not part.filename:
             raise BadInput("file: the part has no filename; send it as a file.", code="invalid_filename")
         name = safe_name(part.filename)
-        size, digest = await self._write(part)
+        self._part = self._files.part()
+        size, digest = await self._write(part, self._part)
         if size == 0:
             raise BadInput(f'file: "{name}" is empty.', code="empty_file")
         return Upload(self._part, name, digest)
 
-    async def _write(self, part: BodyPartReader) -> tuple[int, str]:
+    async def _write(self, part: BodyPartReader, path: Path) -> tuple[int, str]:
         """Write a part to the disk, durably; its size and sha256."""
-        digest, self._began = hashlib.sha256(), True
+        digest = hashlib.sha256()
         with _full_disk_told():
-            async with aiofiles.open(self._part, "wb") as file:
+            async with aiofiles.open(path, "wb") as file:
                 size = await self._copy(part, file, digest)
                 await file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())

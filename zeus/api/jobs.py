@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from zeus.api.bodies import flag, number
-from zeus.api.keys import LISTS, ZEUS
+from zeus.api.keys import BODIES, LISTS, ZEUS
 from zeus.api.lists import Body
 from zeus.api.responses import job_id_of, json_body, json_response
 from zeus.api.views import frame_views, full_view, full_views
@@ -54,9 +54,8 @@ async def by_status(request: web.Request) -> web.Response:
 
 
 async def job(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    found = await zeus.jobs.get(job_id_of(request))
-    return json_response(await full_view(found, zeus.jobs, zeus.config.node.name))
+    body = await request.app[BODIES].of(job_id_of(request))
+    return web.Response(body=body, content_type="application/json")
 
 
 async def why(request: web.Request) -> web.Response:

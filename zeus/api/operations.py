@@ -113,7 +113,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/jobs/{job_id}/download_all"): Operation("All outputs as a zip", {200: ZIP}),
     ("GET", "/api/jobs/{job_id}/thumbnail"): Operation(
-        "A preview of an output", {200: JPEG, 500: wire.ErrorBody},
+        "A preview of the outputs, or of one", {200: JPEG, 500: wire.ErrorBody},
         query=(
             Query("size", Annotated[str, Meta(pattern="^(small|big)$")], "small fits 240×240, big 1280×1280"),
             Query("video_ok", str, "1: a short video where there is one"),

@@ -20,6 +20,7 @@ from zeus.errors import BadInput
 from zeus.files import Files
 from zeus.model import Output
 
+JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 SLICE = 4 << 20
 """Bytes that one call of sendfile may take: between two, everyone else gets a turn."""
 PIECE = 64 << 10
@@ -40,7 +41,7 @@ def json_body(data: bytes, status: int = 200, headers: Mapping[str, str] | None 
 def job_id_of(request: web.Request) -> str:
     """The path's job id. Raises BadInput where it cannot be one."""
     job_id = request.match_info["job_id"]
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", job_id):
+    if not JOB_ID.fullmatch(job_id):
         raise BadInput("A job id has only letters, digits and hyphens.", code="invalid_job_id")
     return job_id
 
