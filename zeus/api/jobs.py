@@ -11,7 +11,7 @@ from zeus.api.bodies import flag, number
 from zeus.api.keys import BODIES, LISTS, ZEUS
 from zeus.api.lists import Body
 from zeus.api.responses import job_id_of, json_body, json_response
-from zeus.api.views import frame_views, full_view, full_views
+from zeus.api.views import frame_views, full_views
 from zeus.errors import BadInput
 from zeus.model import Filter, string_to_status
 from zeus.wire import FrameList, JobView
