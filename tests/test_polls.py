@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.conftest import Api
+from tests.conftest import HANG, Api
+from zeus.api.app import Node
+from zeus.model import Job
 
 POLLERS = 20
 
@@ -111,6 +113,29 @@ async def test_progress_is_in_the_next_poll_of_the_job_and_of_its_parent(api: Ap
             assert (job["percent_complete"], job["completed_frames"]) == (10 * done, done)
     await api.post(f"/api/jobs/{parent['id']}/cancel?confirm=1")
     assert (await api.get(f"/api/jobs/{parent['id']}"))[1]["status"] == "cancelled"
+
+
+async def test_what_changed_while_it_was_read_is_not_kept(
+    node: Node, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, other = await add_for_later(api), await add_for_later(api)
+    read, go_on, get = asyncio.Event(), asyncio.Event(), node.zeus.jobs.get
+
+    async def slow(wanted: str) -> Job:
+        job = await get(wanted)
+        if wanted == job_id and not read.is_set():
+            read.set()
+            await go_on.wait()
+        return job
+
+    monkeypatch.setattr(node.zeus.jobs, "get", slow)
+    first = asyncio.create_task(api.get(f"/api/jobs/{job_id}"))
+    await asyncio.wait_for(read.wait(), HANG)
+    await api.post(f"/api/jobs/{job_id}/priority?value=77")
+    await api.get(f"/api/jobs/{other}")
+    go_on.set()
+    assert (await first)[0] == 200
+    assert (await api.get(f"/api/jobs/{job_id}"))[1]["priority"] == 77
 
 
 @pytest.mark.parametrize("bound", ["MOST", "LARGEST"])

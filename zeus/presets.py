@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from zeus.errors import BadInput
 from zeus.registry import Registry
@@ -58,6 +57,8 @@ class Presets:
         if not await asyncio.to_thread(self._theirs.exists):
             return await asyncio.to_thread(self._own.read_text, "utf-8")
         known = (await self.all()).presets
+        import yaml
+
         plain = {name: {"description": each.description, "renderer": each.renderer, "args": dict(each.args)}
                  for name, each in known.items()}  # fmt: skip
         return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -99,6 +100,8 @@ def apply(presets: PresetList, name: str, renderer: str | None, args: Mapping[st
 def _read(path: Path, size: int) -> _Read:
     if size > LARGEST:
         return _Read(problems=(f"{path.name} is larger than {LARGEST} bytes.",))
+    import yaml  # a megabyte that a node without questions for presets does without
+
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, RecursionError, ValueError) as error:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,18 @@ async def test_a_node_starts_on_a_full_disk_and_settles_its_jobs_when_there_is_r
     ballast.unlink()
     assert (await api.until(job_id))["status"] == "finished"
     assert await asyncio.to_thread(node.stop) == 0
+
+
+async def test_a_job_whose_time_comes_while_the_disk_is_full_starts_later(
+    spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession, small_disk: Path
+) -> None:
+    node = spawn_node()
+    api = Api(session, node.start())
+    start = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
+    status, job = await api.post("/api/add_job", json={"renderer": "noop", "not_before": start})
+    assert status == 200, job
+    ballast = fill(small_disk)
+    await asyncio.sleep(3)
+    assert (await api.get(f"/api/jobs/{job['id']}"))[1]["status"] == "waiting"
+    ballast.unlink()
+    await api.until(job["id"], "finished")

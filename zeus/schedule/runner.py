@@ -90,7 +90,7 @@ class Runner:
             self._freed.clear()
             is_due, start = await self._store.starts(now)
             if is_due:
-                await self._store.release(now)
+                await self._release(now)
                 continue
             for assignment in decide(await self._look(now)):
                 self._start(assignment)
@@ -130,6 +130,13 @@ class Runner:
             )
             for place in self._dispatcher.places()
         ]
+
+    async def _release(self, now: float) -> None:
+        """Queue what may start from now on; while the disk is full, nothing starts."""
+        try:
+            await self._store.release(now)
+        except NoSpace:
+            await asyncio.sleep(FULL_DISK_DELAY)
 
     async def _look(self, now: float) -> Snapshot:
         places = self.free_places()
