@@ -26,7 +26,7 @@ LAYERS = (
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
     " guardian names peers failpoint tokens",
-    "engine config wire",
+    "engine config wire versions",
     "errors model",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}

@@ -92,7 +92,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
-        tools = LocalTools(children, media, inference, files.cache)
+        tools = LocalTools(children, media, inference, files.cache, lambda engine: [])
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(

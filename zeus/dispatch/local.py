@@ -15,7 +15,7 @@ import msgspec
 
 from zeus.child import Children, uncancelled
 from zeus.dispatch import Report
-from zeus.engine import Completed, Engine, Line, MediaInfo, Span
+from zeus.engine import Completed, Engine, Line, MediaInfo, Span, Version
 from zeus.errors import NoSpace, TaskFailed, ZeusError
 from zeus.files import Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
@@ -32,9 +32,16 @@ class LocalTools:
     """What an engine may use of this node; see `zeus.engine.Tools`."""
 
     def __init__(
-        self, children: Children, media: Media, inference: InferenceExecutor, cache: Path, label: str = "tools"
+        self,
+        children: Children,
+        media: Media,
+        inference: InferenceExecutor,
+        cache: Path,
+        managed: Callable[[str], list[Version]],
+        label: str = "tools",
     ) -> None:
         self.cache = cache
+        self.managed = managed
         self._children = children
         self._media = media
         self._inference = inference
@@ -85,12 +92,14 @@ class LocalContext(LocalTools):
         tools: LocalTools,
         attempt: Attempt,
         args: Any,
+        version: Version | None,
         span: Span | None,
         source: Path | None,
         report: Report,
     ) -> None:
-        super().__init__(tools._children, tools._media, tools._inference, tools.cache, attempt.label)
+        super().__init__(tools._children, tools._media, tools._inference, tools.cache, tools.managed, attempt.label)
         self.args = args
+        self.version = version
         self.span = span
         self.input = source
         self.folder = attempt.work
@@ -184,7 +193,7 @@ class LocalDispatcher:
         args = msgspec.json.decode(job.args, type=engine.Args)
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
-        context: LocalContext = LocalContext(self._tools, folder, args, span, self._source(job), report)
+        context: LocalContext = LocalContext(self._tools, folder, args, None, span, self._source(job), report)
         try:
             await engine.run(context)
         finally:

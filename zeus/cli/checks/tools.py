@@ -54,7 +54,7 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
             stack.push_async_callback(media.close)
             inference = InferenceExecutor(children, folders)
             stack.push_async_callback(inference.close)
-            tools = LocalTools(children, media, inference, Path(made))
+            tools = LocalTools(children, media, inference, Path(made), lambda engine: [])
             catalog = Catalog(registry, tools, lambda: (), lambda: ())
             stack.callback(catalog.close)
             yield Parts(registry, catalog, tools, Path(made))
