@@ -22,10 +22,11 @@ LAYERS = (
     "server",
     "jobs recovery reasons",
     "schedule",
+    "inspection",
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " guardian names peers failpoint tokens",
+    " guardian names peers failpoint tokens unpack",
     "engine config wire versions",
     "errors model",
 )

@@ -10,7 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -246,8 +246,26 @@ class RunContext(Tools, Protocol[A]):
     out: Path
     """The folder whose files are published once `run` has returned. Names beginning with "." are left out."""
 
+    done: frozenset[int]
+    """The frames that earlier attempts have published: they are not to be made again."""
+    published: Path
+    """The folder of what the job has published so far. Not to be changed; there is none before the first frame."""
+
     def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
         """Progress: a fraction from 0 to 1, what is being done, and how many frames are complete."""
+
+    async def publish(self, frame: int, paths: Sequence[Path], seconds: float | None = None) -> None:
+        """Make whole, checked files of the attempt's folder outputs of the job: those of one frame.
+
+        For engines that publish "each". Durable when this returns, and never made again; `seconds` is how long the
+        frame took. Raises OutputInvalid when a file is empty, no file, or has a name that was published before.
+        """
+
+    async def frame_failed(self, frame: int, reason: str) -> None:
+        """Put on record that a frame could not be made. Go on with the others, and raise TaskFailed at the end."""
+
+    async def set_span(self, span: Span) -> None:
+        """Tell the job which frames it makes, where only its attempt could find them out."""
 
     def note(self, line: str) -> None:
         """Write a line to the job's log."""
@@ -266,8 +284,14 @@ class Engine(ABC, Generic[A]):
     """What it can make, for people to choose from."""
     needs_input: ClassVar[bool] = True
     """Whether a job without an input file is refused."""
+    publishes: ClassVar[Literal["whole", "each"]] = "whole"
+    """"whole": all outputs appear together, when `run` has returned. "each": `run` publishes every frame as soon as it
+    is made; what is in `out` when it returns comes last."""
+    inspects: ClassVar[bool] = False
+    """Whether `inspect` looks at a job's input before the job is taken, for `settle` to check the job against."""
     Args: ClassVar[type[msgspec.Struct]]
-    """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree."""
+    """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree.
+    A `frame_step` in it says that only each so many-th frame is made."""
     Settings: ClassVar[type[msgspec.Struct]] = NoSettings
     """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside what Zeus itself takes from there."""
     releases: ClassVar[ReleaseSource | None] = None
@@ -297,9 +321,10 @@ class Engine(ABC, Generic[A]):
         """What the engine found on this machine, for people to read: versions, hardware, models."""
         return {}
 
-    def settle(self, args: A, span: Span | None) -> tuple[A, Span | None]:
+    def settle(self, args: A, span: Span | None, facts: Facts | None = None) -> tuple[A, Span | None]:
         """Fix at submission what must not differ between attempts, such as a seed or the number of frames.
 
+        `facts` are what `inspect` said of the input, None where it was not or could not be asked.
         Raises BadInput where the arguments ask for what this engine cannot do. Pure but for random choices.
         """
         return args, span

@@ -20,7 +20,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
@@ -102,8 +102,16 @@ class Files:
         await self.do(_discard, self.trash, paths)
 
     async def stage(self, folder: Path) -> list[Output]:
-        """Check, hash and sync the files that an attempt made. Raises OutputInvalid when there is none, or no file."""
-        return await self.do(_stage, folder)
+        """Check, hash and sync the files that an attempt made. Raises OutputInvalid for what is no file."""
+        return await self.do(_stage_folder, folder)
+
+    async def publish_each(self, paths: Sequence[Path], job_id: str) -> list[Output]:
+        """Add files to a job's outputs, each by a rename; none of them may be on record there yet."""
+        return await self.do(_publish_each, paths, self.out(job_id))
+
+    async def unpublish(self, job_id: str, recorded: Container[str]) -> None:
+        """Remove what a crash left in a job's outputs without a record: nobody has been shown it."""
+        await self.do(_unpublish, self.out(job_id), self.trash, recorded)
 
     async def publish(self, folder: Path, job_id: str) -> None:
         """Make a staged folder the job's outputs, by one rename."""
@@ -176,7 +184,11 @@ def digest(path: Path) -> str:
 
 def outputs_in(folder: Path) -> list[Output]:
     """The files of an output folder with their sizes and hashes."""
-    return [Output(path.name, path.stat().st_size, digest(path)) for path in sorted(_visible(folder))]
+    return _described(sorted(_visible(folder)))
+
+
+def _described(paths: Iterable[Path]) -> list[Output]:
+    return [Output(path.name, path.stat().st_size, digest(path)) for path in paths]
 
 
 def _take_in(part: Path, targets: list[Path], keep: bool) -> None:
@@ -191,8 +203,15 @@ def _take_in(part: Path, targets: list[Path], keep: bool) -> None:
             sync_folder(folder)
 
 
-def _stage(folder: Path) -> list[Output]:
-    for path in _visible(folder):
+def _stage_folder(folder: Path) -> list[Output]:
+    outputs = _stage(_visible(folder))
+    sync_folder(folder)
+    return outputs
+
+
+def _stage(paths: Iterable[Path]) -> list[Output]:
+    paths = sorted(paths)
+    for path in paths:
         if not path.name.isprintable():
             raise OutputInvalid("The engine gave an output a name that cannot be printed.", retry=False)
         facts = path.lstat()
@@ -202,11 +221,24 @@ def _stage(folder: Path) -> list[Output]:
             raise OutputInvalid(f'The engine left "{path.name}" empty.')
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    outputs = outputs_in(folder)
-    if not outputs:
-        raise OutputInvalid("The engine ended without an output.")
-    sync_folder(folder)
+    return _described(paths)
+
+
+def _publish_each(paths: Sequence[Path], target: Path) -> list[Output]:
+    if not target.exists():
+        target.mkdir()
+        sync_folder(target.parent)
+    outputs = _stage(paths)
+    for path in paths:
+        path.rename(target / path.name)
+    sync_folder(target)
+    failpoint("publish")
     return outputs
+
+
+def _unpublish(target: Path, trash: Path, recorded: Container[str]) -> None:
+    if target.exists():
+        _discard(trash, [path for path in target.iterdir() if path.name not in recorded])
 
 
 def _publish(folder: Path, target: Path, trash: Path) -> None:
@@ -231,6 +263,12 @@ def _discard(trash: Path, paths: Iterable[Path]) -> None:
             continue
         except OSError as error:
             log.warning("%s cannot be removed: %s", path, error)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, its folder made where there is none."""
+    target.parent.mkdir(exist_ok=True)
+    os.link(source, target)
 
 
 def remove(*paths: Path) -> None:

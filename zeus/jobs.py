@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
@@ -13,7 +12,7 @@ import msgspec
 from zeus.engine import GenerationEngine, ModelState
 from zeus.errors import BadInput, NoSpace, NotReady
 from zeus.files import Files
-from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Wish
+from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Wish
 from zeus.progress import ProgressBook
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
@@ -40,11 +39,9 @@ class Jobs:
         self._progress = progress
         self._submissions = submissions
 
-    async def check(self, requests: Sequence[JobRequest], uploaded: str | None = None) -> list[NewJob]:
-        """The jobs that these requests would become. Raises BadInput."""
-        if any(request.local_path is not None for request in requests):
-            return await asyncio.to_thread(self._submissions.check, requests, uploaded)  # it looks at the disk
-        return self._submissions.check(requests, uploaded)
+    async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[NewJob]:
+        """The jobs that these requests would become, the upload being the input of each. Raises BadInput."""
+        return await self._submissions.check(requests, upload)
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None
@@ -54,7 +51,7 @@ class Jobs:
         The upload is the input of each and is taken over; when this raises it is still its sender's to remove.
         A key that came before with the same request gives the jobs that it made then. Raises Conflict otherwise.
         """
-        new = await self.check(requests, upload.filename if upload is not None else None)
+        new = await self.check(requests, upload)
         ids = await self._store_new(new, self._inputs(requests, new, upload), key)
         return [await self._store.job(job_id) for job_id in ids]
 
@@ -84,6 +81,11 @@ class Jobs:
     async def children(self, job: Job) -> Sequence[Job]:
         """A job's subjobs: only a job without a task of its own can have any."""
         return await self._store.children(job.id) if job.has_children else ()
+
+    async def frames(self, job: Job) -> Sequence[tuple[Job, Sequence[Frame]]]:
+        """What is on record of a job's frames, or of its subjobs' frames, job by job."""
+        family = await self.children(job) or [job]
+        return [(each, await self._store.frames(each.id)) for each in family]
 
     def progress(self, job: Job) -> Progress | None:
         """The live progress of a running job."""

@@ -98,6 +98,17 @@ class NewJob(msgspec.Struct, frozen=True):
     """The earliest start, in seconds since 1970."""
     depends_on: tuple[str, ...] = ()
     """The jobs that have to finish first."""
+    frame_step: int = 1
+    """Of the frames from start to end, each so many-th is made."""
+    publishes: str = "whole"
+    """As its engine does it: all outputs at the end, or "each" frame when it is made."""
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the frames that it makes; none while it is not known which."""
+        if self.start_frame is None or self.end_frame is None:
+            return range(0)
+        return range(self.start_frame, self.end_frame + 1, self.frame_step)
 
 
 class Job(NewJob, frozen=True, kw_only=True):
@@ -173,6 +184,15 @@ class Output(msgspec.Struct, frozen=True):
     """The job that made it, once it is stored."""
     stored: str = ""
     """Its name in that job's folder, where several subjobs made files of one name and it had to get another."""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A frame that has been published, or could not be made: then `error` says why. `seconds` it took."""
+
+    number: int
+    node: str
+    seconds: float | None = None
+    error: str | None = None
 
 
 class Place(msgspec.Struct, frozen=True):

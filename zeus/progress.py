@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import time
 
+import msgspec
+
 from zeus.errors import NoSpace
 from zeus.feed import Feed
 from zeus.model import Progress
@@ -53,6 +55,11 @@ class ProgressBook:
         self._known[job_id] = Progress(percent, done, eta, note, last.revision)
         self._fresh.add(job_id)
         self._changed.set()
+
+    def frames(self, job_id: str, count: int) -> None:
+        """So many frames of a running job are published."""
+        if (last := self._known.get(job_id)) is not None:
+            self._known[job_id] = msgspec.structs.replace(last, completed_frames=count)
 
     def note(self, job_id: str, percent: int, frames: int) -> None:
         """Take in what another node says of a running job."""

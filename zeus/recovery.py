@@ -54,13 +54,16 @@ async def _settle(store: Store, files: Files, task: Task, deadline: float) -> No
             return
         await asyncio.sleep(0.05)
     await files.discard(files.attempt(task.job_id, task.attempt) / "work")
-    if await asyncio.to_thread(files.out(task.job_id).is_dir):
+    job = await store.job(task.job_id)
+    if job.publishes == "each":
+        await files.unpublish(job.id, {output.name for output in await store.outputs(job.id)})
+    if job.publishes == "whole" and await asyncio.to_thread(files.out(task.job_id).is_dir):
         # The rename is the moment of publication: it was whole then, and only the record of it is missing.
         outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
         await store.finish(task, task.attempt, outputs)
     elif task.wish:
         await store.requeue(task, task.attempt, counts=False)
-    elif task.failures + 1 >= (job := await store.job(task.job_id)).max_attempts:
+    elif task.failures + 1 >= job.max_attempts:
         message = f"The node ended in the middle of attempt {task.attempt}, the last of {job.max_attempts} allowed."
         await store.fail(task, task.attempt, "interrupted", message)
     else:

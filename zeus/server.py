@@ -22,6 +22,7 @@ from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
 from zeus.inference import InferenceExecutor
+from zeus.inspection import Inspections
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
@@ -49,6 +50,7 @@ class Zeus(msgspec.Struct, frozen=True):
     files: Files
     jobs: Jobs
     uploads: Uploads
+    inspections: Inspections
     reasons: Reasons
     registry: Registry
     catalog: Catalog
@@ -100,12 +102,18 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             registry, files, children, tools, config.files.log_bytes,
         )  # fmt: skip
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
+        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places)
+        stack.callback(catalog.close)
+        inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
-            registry, max_attempts=config.jobs.max_attempts, local_roots=_paths(config.files.local_roots)
+            registry,
+            inspections.before,
+            max_attempts=config.jobs.max_attempts,
+            local_roots=_paths(config.files.local_roots),
         )
         jobs = Jobs(store, files, registry, runner, progress, submissions)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
-        uploads = Uploads(files, store, registry, config.http.max_upload_bytes)
+        uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
         stack.push_async_callback(runner.close)
         work = [
@@ -118,13 +126,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places)
-        stack.callback(catalog.close)
         reasons = Reasons(store, runner, catalog)
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, reasons,
+            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
         )  # fmt: skip

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from zeus.engine import Engine, Span
+from zeus.engine import Engine, Facts, Span
 from zeus.errors import BadInput, ZeusError
 from zeus.model import NewJob
 from zeus.names import safe_name
@@ -61,47 +62,60 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The input of a job: `name` as its sender calls it, `path` where it is a file of the owner's own."""
+    """The input of a job: `name` as its sender calls it, and the upload or the `path` of a file of the owner's own."""
 
     name: str
     path: str | None = None
+    upload: Upload | None = None
+
+
+class Inspect(Protocol):
+    """Finds out what an engine says of a job's input, or None where it cannot be asked. Raises BadInput."""
+
+    async def __call__(self, engine: Engine[Any], source: Source) -> Facts | None: ...
 
 
 class Submissions:
     """Makes jobs of requests, with the engines and the rules of one node."""
 
-    def __init__(self, registry: Registry, *, max_attempts: int, local_roots: Sequence[Path]) -> None:
+    def __init__(self, registry: Registry, inspect: Inspect, *, max_attempts: int, local_roots: Sequence[Path]) -> None:
         self._registry = registry
+        self._inspect = inspect
         self._max_attempts = max_attempts
         self._local_roots = local_roots
 
-    def check(self, requests: Sequence[JobRequest], uploaded: str | None) -> list[NewJob]:
-        """The jobs of all requests, a parent before its subjobs. `uploaded` is the name of the file sent with them.
+    async def check(self, requests: Sequence[JobRequest], upload: Upload | None) -> list[NewJob]:
+        """The jobs of all requests, a parent before its subjobs. `upload` is the file that was sent with them.
 
-        Raises BadInput that names the field and, where there are several requests, which one. Only for `local_path` it
-        reads the disk.
+        Raises BadInput that names the field and, where there are several requests, which one.
         """
         if not requests:
             raise BadInput("The list of jobs is empty.", code="no_jobs")
         jobs = []
         for index, request in enumerate(requests):
             try:
-                jobs += self._family(request, uploaded)
+                jobs += await self._family(request, upload)
             except ZeusError as error:
                 where = "" if len(requests) == 1 else f"Job {index} of the list: "
                 raise type(error)(where + error.message, code=error.code) from None
         return jobs
 
-    def _family(self, request: JobRequest, uploaded: str | None) -> list[NewJob]:
-        source = self._source(request, uploaded)
+    async def _family(self, request: JobRequest, upload: Upload | None) -> list[NewJob]:
+        source = self._uploaded(request, upload)
+        if request.local_path is not None:
+            path = await asyncio.to_thread(self._local, request.local_path)
+            source = Source(Path(request.local_path).name, str(path))
         engine = self._engine(request, source)
         if engine.needs_input and source is None:
             raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
-        parent = self._job(request, engine, source)
-        return [parent, *(self._child(request, parent, child, engine, source) for child in request.child_jobs)]
+        facts = await self._inspect(engine, source) if source is not None else None
+        parent = self._job(request, engine, source, facts)
+        children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
+        return [parent, *children]
 
-    def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None) -> NewJob:
-        args, span = engine.settle(_convert(engine, request.args), _span(request.start_frame, request.end_frame))
+    def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
+        wanted = _span(request.start_frame, request.end_frame)
+        args, span = engine.settle(_convert(engine, request.args), wanted, facts)
         return NewJob(
             id=str(uuid.uuid4()),
             name=_name(request, source, args),
@@ -119,11 +133,14 @@ class Submissions:
             notes=request.notes,
             not_before=request.not_before,
             depends_on=tuple(dict.fromkeys(request.depends_on)),
+            frame_step=getattr(args, "frame_step", None) or 1,
+            publishes=engine.publishes,
         )
 
     def _child(
-        self, request: JobRequest, parent: NewJob, child: ChildRequest, engine: Engine[Any], source: Source | None
-    ) -> NewJob:
+        self, request: JobRequest, parent: NewJob, child: ChildRequest, engine: Engine[Any], source: Source | None,
+        facts: Facts | None,
+    ) -> NewJob:  # fmt: skip
         span = _span(child.start_frame, child.end_frame) or _span(parent.start_frame, parent.end_frame)
         number = request.child_jobs.index(child)
         _check_inside(span, parent, number)
@@ -135,19 +152,16 @@ class Submissions:
             end_frame=frames[1],
             args={**request.args, **child.args},
         )
-        made = self._job(own, engine, source)
+        made = self._job(own, engine, source, facts)
         return msgspec.structs.replace(made, parent=parent.id)
 
-    def _source(self, request: JobRequest, uploaded: str | None) -> Source | None:
-        if request.upload is not None:
-            if uploaded is not None or request.local_path is not None:
-                raise BadInput("upload: a file or local_path was given too; send one of them.", code="two_inputs")
-            return Source(request.upload.filename)
-        if request.local_path is None:
-            return None if uploaded is None else Source(uploaded)
-        if uploaded is not None:
-            raise BadInput("local_path: a file was uploaded too; send one of them.", code="two_inputs")
-        return Source(Path(request.local_path).name, str(self._local(request.local_path)))
+    def _uploaded(self, request: JobRequest, upload: Upload | None) -> Source | None:
+        """The upload that is a request's input. Raises BadInput when more than one input is given."""
+        field = "upload" if request.upload is not None else "local_path"
+        if sum(each is not None for each in (request.upload, request.local_path, upload)) > 1:
+            raise BadInput(f"{field}: another input was given too; send one.", code="two_inputs")
+        given = request.upload or upload
+        return None if given is None else Source(given.filename, upload=given)
 
     def _engine(self, request: JobRequest, source: Source | None) -> Engine[Any]:
         if request.renderer_version != "latest":

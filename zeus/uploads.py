@@ -19,12 +19,10 @@ from pathlib import Path
 
 import msgspec
 
-from zeus.engine import Facts, Tools
 from zeus.errors import BadInput, Conflict, NoSpace, NotFound, TooLarge
-from zeus.files import UPLOAD_LIFE, Files, age, digest, remove, sync_folder
+from zeus.files import UPLOAD_LIFE, Files, age, digest, link, remove, sync_folder
 from zeus.model import Key
 from zeus.names import safe_name
-from zeus.registry import Registry
 from zeus.store import Store
 from zeus.submission import Upload
 
@@ -50,10 +48,9 @@ class Record(msgspec.Struct, frozen=True):
 class Uploads:
     """The resumable uploads of one node."""
 
-    def __init__(self, files: Files, store: Store, registry: Registry, largest: int) -> None:
+    def __init__(self, files: Files, store: Store, largest: int) -> None:
         self._files = files
         self._store = store
-        self._registry = registry
         self._largest = largest
         self._records: dict[str, Record] = {}
         self._writing: set[str] = set()
@@ -147,22 +144,6 @@ class Uploads:
             self._reading[upload_id] -= 1
             self._reading += Counter()
 
-    async def facts(self, upload_id: str, tools: Tools) -> tuple[str | None, Facts]:
-        """The engine that takes files of this name, or None, and what it says of this one. Raises BadInput."""
-        record = self.get(upload_id)
-        if not record.complete:
-            raise Conflict(f"Only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete")
-        engine = self._registry.for_filename(record.name)
-        if engine is None:
-            return None, Facts()
-        folder = self._files.incoming / str(uuid.uuid4())
-        with self.held(upload_id) as upload:
-            try:  # under its own name, which engines go by
-                await self._files.do(_link, upload.part, folder / record.name)
-                return engine.name, await engine.inspect(tools, folder / record.name)
-            finally:
-                await self._files.do(remove, folder)
-
     async def delete(self, upload_id: str) -> None:
         """Remove an upload; jobs that have it as their input keep theirs. Raises NotFound or Conflict."""
         self.get(upload_id)
@@ -174,7 +155,7 @@ class Uploads:
         same = next((each for each in self._records.values() if _is_same(each, record)), None)
         if same is not None:
             with self.held(same.id) as upload:
-                await self._files.do(_link, upload.part, self._part(record.id))
+                await self._files.do(link, upload.part, self._part(record.id))
             record = msgspec.structs.replace(record, offset=record.size, complete=True)
         else:
             await self._files.do(_make_room, self._part(record.id), record.size)
@@ -299,8 +280,3 @@ def _save(path: Path, record: bytes) -> None:
         remove(aside)
         raise
     sync_folder(path.parent)
-
-
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(exist_ok=True)
-    os.link(source, target)

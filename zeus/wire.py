@@ -73,6 +73,27 @@ class JobList(msgspec.Struct, frozen=True):
     token: str
 
 
+class FrameView(msgspec.Struct, frozen=True):
+    """One frame of a job, or of the subjob `job_id`: its state in the words of a job's status.
+
+    `node` made it or is at it, in `seconds`; `error` says why it could not be made.
+    """
+
+    frame: int
+    state: str
+    node: str | None
+    seconds: float | None
+    error: str | None
+    job_id: str
+
+
+class FrameList(msgspec.Struct, frozen=True):
+    """The frames of a job from `start` on, by number; `total` counts all of them."""
+
+    frames: Sequence[FrameView]
+    total: int
+
+
 class JobChanges(msgspec.Struct, frozen=True):
     """The jobs that changed since a token, and the ids of those that were removed."""
 

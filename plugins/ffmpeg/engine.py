@@ -65,7 +65,7 @@ class FFmpegEngine(Engine[FFmpegArgs]):
             "hardware_encoders": ", ".join(await self._finder.working(tools, build)) or "none",
         }
 
-    def settle(self, args: FFmpegArgs, span: Span | None) -> tuple[FFmpegArgs, Span | None]:
+    def settle(self, args: FFmpegArgs, span: Span | None, facts: Facts | None = None) -> tuple[FFmpegArgs, Span | None]:
         if span is None:
             return args, span
         if span.start < 0 or span.end < span.start:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from zeus.engine import GenerationEngine, ModelState, RunContext, Span, Tools, Version
+from zeus.engine import Facts, GenerationEngine, ModelState, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
@@ -75,7 +75,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     def model_state(self, model: str | None = None) -> ModelState:
         return self._states[self._model(model).name].state
 
-    def settle(self, args: VideoArgs, span: Span | None) -> tuple[VideoArgs, Span | None]:
+    def settle(self, args: VideoArgs, span: Span | None, facts: Facts | None = None) -> tuple[VideoArgs, Span | None]:
         model = self._model(args.model)
         _refuse_unsupported(model, args)
         settled = msgspec.structs.replace(

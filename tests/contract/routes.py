@@ -37,7 +37,7 @@ ROWS = (
     Row("POST", "/api/jobs/{job_id}/resume", (200, 409)),
     Row("POST", "/api/jobs/{job_id}/retry", (200, 409)),
     Row("POST", "/api/jobs/{job_id}/priority", (200, 409)),
-    Row("GET", "/api/jobs/{job_id}/frames", (200,), LATER),
+    Row("GET", "/api/jobs/{job_id}/frames", (200,)),
     Row("POST", "/api/uploads", (200, 201)),
     Row("GET", "/api/uploads/{upload_id}", (200, 404)),
     Row("PATCH", "/api/uploads/{upload_id}", (204, 400, 404, 409, 413, 415, 507)),

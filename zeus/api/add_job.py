@@ -16,6 +16,7 @@ from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_jso
 from zeus.api.engines import refuse_unready
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
+from zeus.api.jobs import FRAME_LIMIT
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
@@ -26,8 +27,6 @@ from zeus.server import Zeus
 from zeus.submission import ChildRequest, JobRequest, Upload
 from zeus.wire import DryRun, PresetList
 
-FRAME_LIMIT = 1_048_574
-"""The highest frame number that Blender knows."""
 LATER = frozenset({"project_file", "webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
@@ -114,7 +113,7 @@ async def _new(request: web.Request, body: Any, upload: Upload | None, key: Key 
 async def _dry_run(request: web.Request, body: Any, upload: Upload | None) -> list[DryRun]:
     with contextlib.ExitStack() as held:
         requests = await _requests(request, body, held)
-        checked = await request.app[ZEUS].jobs.check(requests, upload.filename if upload is not None else None)
+        checked = await request.app[ZEUS].jobs.check(requests, upload)
         return [await _dry(request, job) for job in checked if job.parent is None]
 
 

@@ -10,14 +10,16 @@ from zeus.api.bodies import flag, number
 from zeus.api.keys import LISTS, ZEUS
 from zeus.api.lists import Body
 from zeus.api.responses import job_id_of, json_response
-from zeus.api.views import full_view
+from zeus.api.views import frame_views, full_view
 from zeus.errors import BadInput
 from zeus.model import Filter, string_to_status
-from zeus.wire import JobView
+from zeus.wire import FrameList, JobView
 
 POLL = 30
 """Seconds that a long poll waits unless it says otherwise."""
 MOST = 10_000
+FRAME_LIMIT = 1_048_574
+"""The highest frame number that Blender knows."""
 FILTERS = ("status", "renderer", "limit", "after", "fields")
 
 
@@ -58,6 +60,17 @@ async def job(request: web.Request) -> web.Response:
 async def why(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
     return json_response(await zeus.reasons.of(job_id_of(request)))
+
+
+async def frames(request: web.Request) -> web.Response:
+    """A page of a job's frames: those whose number is `start` or higher."""
+    zeus = request.app[ZEUS]
+    start = round(number(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT))
+    limit = round(number(request, "limit", MOST, 1, MOST))
+    family = await zeus.jobs.frames(await zeus.jobs.get(job_id_of(request)))
+    views = [view for job, known in family for view in frame_views(job, known, start, limit)]
+    views.sort(key=lambda view: view.frame)
+    return json_response(FrameList(views[:limit], sum(len(job.frames) for job, _ in family)))
 
 
 async def _some(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from zeus import wire
 from zeus.api import session, uploads
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
+from zeus.api.jobs import FRAME_LIMIT, MOST
 from zeus.api.uploads import NewUpload
 
 Jobs = Sequence[wire.JobView]
@@ -88,6 +89,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/jobs/status/{status}"): Operation("The jobs of one status", {200: Jobs}),
     ("GET", "/api/jobs/{job_id}"): Operation("One job", {200: wire.JobView}),
     ("GET", "/api/jobs/{job_id}/why"): Operation("Why a job is not running yet", {200: wire.WhyView}),
+    ("GET", "/api/jobs/{job_id}/frames"): Operation(
+        "Each frame's state, node and seconds",
+        {200: wire.FrameList},
+        [
+            Query("start", Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)], "The first frame to list"),
+            Query("limit", Annotated[int, Meta(ge=1, le=MOST)], "So many at most; 10,000"),
+        ],
+    ),
     ("GET", "/api/jobs/{job_id}/logs"): Operation(
         "An attempt's log, the newest unless told otherwise", {200: TEXT, 206: TEXT, 304: None, 416: wire.ErrorBody},
         query=(

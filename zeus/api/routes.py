@@ -55,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/jobs/status/{status}", jobs.by_status, READ),
     Route("GET", "/api/jobs/{job_id}", jobs.job, READ),
     Route("GET", "/api/jobs/{job_id}/why", jobs.why, READ),
+    Route("GET", "/api/jobs/{job_id}/frames", jobs.frames, READ),
     Route("GET", "/api/jobs/{job_id}/logs", outputs.logs, READ),
     Route("GET", "/api/jobs/{job_id}/files", outputs.files, READ),
     Route("GET", "/api/jobs/{job_id}/download", outputs.download, READ),

@@ -14,8 +14,9 @@ from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import arriving, as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
-from zeus.engine import Scene
-from zeus.errors import BadInput, UnsupportedMedia
+from zeus.engine import Facts, Scene
+from zeus.errors import BadInput, Conflict, UnsupportedMedia
+from zeus.submission import Source
 from zeus.uploads import Record
 from zeus.wire import SceneView, UploadFacts, UploadView
 
@@ -55,10 +56,16 @@ async def append(request: web.Request) -> web.Response:
 
 async def facts(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
-    engine, found = await zeus.uploads.facts(_id_of(request), zeus.tools)
+    record = zeus.uploads.get(_id_of(request))
+    if not record.complete:
+        raise Conflict(f"Only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete")
+    engine, found = zeus.registry.for_filename(record.name), Facts()
+    if engine is not None:
+        with zeus.uploads.held(record.id) as held:
+            found = await zeus.inspections.of(engine, Source(record.name, upload=held))
     return json_response(
         UploadFacts(
-            engine=engine,
+            engine=engine.name if engine is not None else None,
             start_frame=found.span.start if found.span else None,
             end_frame=found.span.end if found.span else None,
             fps=found.fps,

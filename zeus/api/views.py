@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from zeus.jobs import Jobs
-from zeus.model import Job, Progress
-from zeus.wire import ChildView, ErrorView, JobView
+from zeus.model import Frame, Job, Progress, Status
+from zeus.wire import ChildView, ErrorView, FrameView, JobView
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -58,8 +58,33 @@ def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobVie
     )
 
 
+def frame_views(job: Job, frames: Sequence[Frame], start: int, limit: int) -> list[FrameView]:
+    """The first frames from `start` on of a job that has a task of its own, with what is on record of them.
+
+    A frame that has no record stands where its job stands; of a running job's, the first one is in work.
+    """
+    known = {frame.number: frame for frame in frames}
+    working = job.publishes == "each" and job.status is Status.RUNNING
+    present = next((each for each in job.frames if each not in known), None) if working else None
+    views = []
+    for number in _page(job.frames, start, limit):
+        frame, state, node = known.get(number), job.status, job.node
+        if frame is not None:
+            state, node = Status.FINISHED if frame.error is None else Status.FAILED, frame.node
+        elif working and number != present:
+            state, node = Status.QUEUED, None
+        seconds, error = (frame.seconds, frame.error) if frame is not None else (None, None)
+        views.append(FrameView(number, state.value, node, seconds, error, job.id))
+    return views
+
+
+def _page(numbers: range, start: int, limit: int) -> range:
+    before = max(0, -(-(start - numbers.start) // numbers.step))
+    return numbers[before : before + limit]
+
+
 def _frames(job: Job) -> int | None:
-    return None if job.start_frame is None or job.end_frame is None else job.end_frame - job.start_frame + 1
+    return len(job.frames) or None
 
 
 def _progress(job: Job, children: Sequence[Job], jobs: Jobs) -> Progress:

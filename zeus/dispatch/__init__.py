@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from zeus.model import Job, Place, Task
 
-Report = Callable[[float, str, int | None], None]
+
+class Reports(Protocol):
+    """What an attempt says while it runs, and what was said before; see `zeus.engine.RunContext` for each."""
+
+    done: frozenset[int]
+    published: Path
+
+    def progress(self, fraction: float, note: str, frame: int | None) -> None: ...
+
+    async def publish(self, frame: int, paths: Sequence[Path], seconds: float | None) -> None: ...
+
+    async def frame_failed(self, frame: int, reason: str) -> None: ...
+
+    async def set_span(self, start: int, end: int) -> None: ...
 
 
 class Dispatcher(Protocol):
@@ -17,7 +30,7 @@ class Dispatcher(Protocol):
     def places(self) -> list[Place]:
         """Where tasks can run, were nothing running now. From memory, never waits."""
 
-    async def run(self, task: Task, job: Job, attempt: int, report: Report) -> Path:
+    async def run(self, task: Task, job: Job, attempt: int, reports: Reports) -> Path:
         """Run an attempt to its end; the folder that holds its outputs, checked by the engine and not yet published.
 
         Raises ZeusError when it fails. To cancel it, cancel the caller: it returns when nothing of the attempt is left.

@@ -14,7 +14,7 @@ from typing import IO, Any
 import msgspec
 
 from zeus.child import Children, uncancelled
-from zeus.dispatch import Report
+from zeus.dispatch import Reports
 from zeus.engine import Completed, Engine, Line, MediaInfo, Span, Version
 from zeus.errors import NoSpace, TaskFailed, ZeusError
 from zeus.files import Files, take_attempt_lock
@@ -95,7 +95,7 @@ class LocalContext(LocalTools):
         version: Version | None,
         span: Span | None,
         source: Path | None,
-        report: Report,
+        reports: Reports,
     ) -> None:
         super().__init__(tools._children, tools._media, tools._inference, tools.cache, tools.managed, attempt.label)
         self.args = args
@@ -104,14 +104,27 @@ class LocalContext(LocalTools):
         self.input = source
         self.folder = attempt.work
         self.out = attempt.out
-        self._report = report
+        self.done = reports.done
+        self.published = reports.published
+        self._reports = reports
         self._log = attempt.log
         self._lock = attempt.lock
         self._lock_path = attempt.lock_path
         self._notes: set[asyncio.Task[None]] = set()
 
     def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
-        self._report(fraction, note, frame)
+        self._reports.progress(fraction, note, frame)
+
+    async def publish(self, frame: int, paths: Sequence[Path], seconds: float | None = None) -> None:
+        await self._reports.publish(frame, paths, seconds)
+
+    async def frame_failed(self, frame: int, reason: str) -> None:
+        self.note(f"frame {frame}: {reason}")
+        await self._reports.frame_failed(frame, reason)
+
+    async def set_span(self, span: Span) -> None:
+        await self._reports.set_span(span.start, span.end)
+        self.span = span
 
     def note(self, line: str) -> None:
         task = asyncio.get_running_loop().create_task(self._log.note(line)) if self._log else None
@@ -178,22 +191,22 @@ class LocalDispatcher:
     def places(self) -> list[Place]:
         return [self._place]
 
-    async def run(self, task: Task, job: Job, attempt: int, report: Report) -> Path:
+    async def run(self, task: Task, job: Job, attempt: int, reports: Reports) -> Path:
         async with self._attempt(job, attempt) as folder:
             await folder.log.write(job.notes)
             try:
-                await self._run(self._registry.get(job.renderer), folder, task, job, report)
+                await self._run(self._registry.get(job.renderer), folder, task, job, reports)
             except Exception as error:
                 wrapped = _wrap(error)
                 await folder.log.note(f"failed: {wrapped.message}")
                 raise wrapped from error
             return folder.out
 
-    async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, report: Report) -> None:
+    async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, reports: Reports) -> None:
         args = msgspec.json.decode(job.args, type=engine.Args)
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
-        context: LocalContext = LocalContext(self._tools, folder, args, None, span, self._source(job), report)
+        context: LocalContext = LocalContext(self._tools, folder, args, None, span, self._source(job), reports)
         try:
             await engine.run(context)
         finally:

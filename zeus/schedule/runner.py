@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import TypeVar
 
 from zeus.child import uncancelled
@@ -17,9 +17,10 @@ from zeus.errors import NoSpace, StoreFailed, TaskFailed, ZeusError
 from zeus.failpoint import failpoint
 from zeus.feed import Feed
 from zeus.files import Files
-from zeus.model import Assignment, Job, Output, Place, Snapshot, Task, Wish
+from zeus.model import Assignment, Place, Snapshot, Task, Wish
 from zeus.progress import ProgressBook
 from zeus.schedule.decide import decide
+from zeus.schedule.publication import Publication
 from zeus.store import Store
 
 T = TypeVar("T")
@@ -179,9 +180,11 @@ class Runner:
             running.phase = Phase.WORKING
             if running.shutdown or (await self._store.task(task.id)).wish:
                 return await self._give_up(running, attempt)
-            folder, outputs = await self._produce(task, await self._store.job(task.job_id), attempt)
+            publication = await self._publication(running, attempt)
+            folder = await self._dispatcher.run(task, publication.job, attempt, publication)
+            outputs = await publication.stage(folder)
             running.phase = Phase.SETTLING
-            await self._files.publish(folder, task.job_id)
+            await publication.close(folder, outputs)
             await self._clean(task, attempt)
             await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
             failpoint("end")
@@ -196,14 +199,13 @@ class Runner:
         except Exception as error:
             await self._failed(running, attempt, _known(error, task))
 
-    async def _produce(self, task: Task, job: Job, attempt: int) -> tuple[Path, list[Output]]:
-        started = time.monotonic()
-
-        def report(fraction: float, note: str, frame: int | None) -> None:
-            self._progress.report(task.job_id, fraction, note, frame, started)
-
-        folder = await self._dispatcher.run(task, job, attempt, report)
-        return folder, await self._files.stage(folder)
+    async def _publication(self, running: Running, attempt: int) -> Publication:
+        """The job's outputs so far, and the way for more of them."""
+        job = await self._store.job(running.task.job_id)
+        return Publication(
+            self._store, self._files, self._progress, functools.partial(self._recorded, running), running.task, job,
+            attempt, await self._store.outputs(job.id), await self._store.frames(job.id),
+        )  # fmt: skip
 
     async def _clean(self, task: Task, attempt: int) -> None:
         """Remove the working files: before the end is recorded, so that a crash between the two leaves none."""

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 
-from zeus.model import COMES_TRUE, Output, Progress, Status, Task, Wish, sources
+from zeus.model import COMES_TRUE, Frame, Output, Progress, Status, Task, Wish, sources
 from zeus.store.following import follow, marks
 
 
@@ -24,6 +24,7 @@ def begin(tx: sqlite3.Connection, revision: int, task: Task, node: str) -> int |
         " error_code = NULL, error_message = NULL WHERE id = ?",
         (row[0], node, revision, time.time(), task.job_id),
     )
+    tx.execute("DELETE FROM frames WHERE job_id = ? AND error IS NOT NULL", (task.job_id,))
     follow(tx, revision, task.job_id)
     return int(row[0])
 
@@ -32,16 +33,54 @@ def finish(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, outp
     """Record an attempt's published outputs and end the task; False when the attempt is not the present one."""
     if not _is_present(tx, task, attempt):
         return False
-    tx.executemany(
-        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
-        [(task.job_id, output.name, output.size, output.sha256) for output in outputs],
-    )
+    _add_outputs(tx, task.job_id, outputs)
     tx.execute(
-        "UPDATE jobs SET percent = 100, completed_frames = coalesce(end_frame - start_frame + 1, completed_frames),"
-        " file_count = (SELECT count(*) FROM outputs WHERE job_id = jobs.id) WHERE id = ?",
+        "UPDATE jobs SET percent = 100, completed_frames = CASE publishes WHEN 'each' THEN completed_frames"
+        " ELSE coalesce((end_frame - start_frame) / frame_step + 1, completed_frames) END WHERE id = ?",
         (task.job_id,),
     )
     return _move(tx, revision, task, attempt, Status.FINISHED)
+
+
+def put_frame(
+    tx: sqlite3.Connection, revision: int, task: Task, attempt: int, frame: Frame, outputs: Sequence[Output]
+) -> int | None:
+    """Record a frame that was published with its files, or that failed; how many there are now.
+
+    None when the attempt is not the present one: then nothing is recorded.
+    """
+    if not _is_present(tx, task, attempt):
+        return None
+    _add_outputs(tx, task.job_id, outputs)
+    row = (task.job_id, frame.number, frame.node, frame.seconds, frame.error)
+    tx.execute("INSERT OR REPLACE INTO frames VALUES (?, ?, ?, ?, ?)", row)
+    (count,) = tx.execute(
+        "UPDATE jobs SET revision = ?,"
+        " completed_frames = (SELECT count(*) FROM frames WHERE job_id = jobs.id AND error IS NULL)"
+        " WHERE id = ? RETURNING completed_frames",
+        (revision, task.job_id),
+    ).fetchone()
+    return int(count)
+
+
+def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, start: int, end: int) -> bool:
+    """Record the frames that a job makes, where only its attempt could find them out."""
+    if not _is_present(tx, task, attempt):
+        return False
+    tx.execute("UPDATE tasks SET start_frame = ?, end_frame = ? WHERE id = ?", (start, end, task.id))
+    tx.execute(
+        "UPDATE jobs SET start_frame = ?, end_frame = ?, revision = ? WHERE id = ?", (start, end, revision, task.job_id)
+    )
+    return True
+
+
+def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output]) -> None:
+    tx.executemany(
+        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
+        [(job_id, output.name, output.size, output.sha256) for output in outputs],
+    )
+    count = "(SELECT count(*) FROM outputs WHERE job_id = jobs.id)"
+    tx.execute(f"UPDATE jobs SET file_count = {count} WHERE id = ?", (job_id,))
 
 
 def fail(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, code: str, message: str) -> bool:

@@ -101,6 +101,19 @@ STEPS = (
         PRIMARY KEY (revision, job_id)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN frame_step INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE jobs ADD COLUMN publishes TEXT NOT NULL DEFAULT 'whole';
+
+    CREATE TABLE frames (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        node TEXT NOT NULL,
+        seconds REAL,
+        error TEXT,
+        PRIMARY KEY (job_id, number)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

@@ -14,7 +14,7 @@ import aiosqlite
 import msgspec
 
 from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
-from zeus.model import ALL, ENDED, Changes, Filter, Job, Key, NewJob, Output, Progress, Status, Task, Wish
+from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Task, Wish
 from zeus.store import adding, following, moving, schema, wishing
 from zeus.store.following import MET
 from zeus.store.writer import Writer
@@ -76,6 +76,12 @@ class Store:
 
     async def finish(self, task: Task, attempt: int, outputs: Sequence[Output]) -> bool:
         return await self._write(moving.finish, task, attempt, outputs)
+
+    async def put_frame(self, task: Task, attempt: int, frame: Frame, outputs: Sequence[Output] = ()) -> int | None:
+        return await self._write(moving.put_frame, task, attempt, frame, outputs)
+
+    async def set_span(self, task: Task, attempt: int, start: int, end: int) -> bool:
+        return await self._write(moving.set_span, task, attempt, start, end)
 
     async def fail(self, task: Task, attempt: int, code: str, message: str) -> bool:
         return await self._write(moving.fail, task, attempt, code, message)
@@ -189,6 +195,13 @@ class Store:
             job_id,
         )
         return [Output(*row) for row in rows]
+
+    async def frames(self, job_id: str) -> list[Frame]:
+        """A job's own frames that were published or failed, by number."""
+        rows = await self._read(
+            "SELECT number, node, seconds, error FROM frames WHERE job_id = ? ORDER BY number", job_id
+        )
+        return [Frame(*row) for row in rows]
 
     async def ended(self) -> list[Job]:
         """All jobs that have ended and are no subjobs."""
