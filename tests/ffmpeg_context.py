@@ -81,11 +81,15 @@ class Context:
     async def probe(self, path: Path) -> MediaInfo:
         return await _compute(mediaworker.probe, path=str(path))
 
-    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
-        return await _compute(mediaworker.verify, path=str(path), duration=duration, frames=frames)
+    async def verify(self, path: Path, **expected: Any) -> MediaInfo:
+        return await _compute(mediaworker.verify, path=str(path), **expected)
 
     async def encode(self, frames: Path, target: Path, **options: Any) -> MediaInfo:
         return await _compute(mediaworker.encode, frames=str(frames), target=str(target), **options)
+
+    async def movie(self, pictures: Sequence[Path], target: Path, **options: Any) -> MediaInfo:
+        options.pop("report", None)
+        return await _compute(mediaworker.movie, pictures=list(map(str, pictures)), target=str(target), **options)
 
     async def compute(self, function: str, arguments: Mapping[str, Any], *, report: Any = None) -> Any:
         raise NotImplementedError("the FFmpeg engine does not infer")

@@ -173,6 +173,10 @@ Line = Callable[[str], bool | None]
 """Gets a line of a tool's output; True means that it was progress alone and is kept out of the job's log."""
 
 
+Quality = Literal["low", "medium", "high"]
+"""How much of a picture a movie keeps; high can hardly be told from the picture."""
+
+
 class Tools(Protocol):
     """What an engine may use of the node. Everything started here ends when the caller is cancelled."""
 
@@ -201,9 +205,18 @@ class Tools(Protocol):
     async def probe(self, path: Path) -> MediaInfo:
         """Read a media file's headers. Raises BadInput when it is no media file that can be read."""
 
-    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
+    async def verify(
+        self,
+        path: Path,
+        *,
+        duration: float | None = None,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> MediaInfo:
         """Decode a whole media file. `duration` in seconds and `frames` are what the first video stream (or, without
-        one, the audio) must have, within a tolerance of half a second or two percent and exactly.
+        one, the audio) must have, within a tolerance of half a second or two percent and exactly; `width` and `height`
+        in pixels are the first video stream's, exactly.
 
         Raises OutputInvalid, saying what differs.
         """
@@ -215,6 +228,26 @@ class Tools(Protocol):
 
         `frames` is a named pipe or file of `count` frames of `height` × `width` × 3 bytes (RGB, row by row).
         Raises OutputInvalid when fewer arrive.
+        """
+
+    async def movie(
+        self,
+        pictures: Sequence[Path],
+        target: Path,
+        *,
+        fps: float,
+        quality: Quality = "high",
+        title: str = "",
+        report: Callable[[float], None] | None = None,
+    ) -> MediaInfo:
+        """Make a movie of pictures of one size, one frame each: H.264 in .mp4 and .mov, VP9 in .webm, all yuv420p.
+
+        Pictures in linear light (EXR) become sRGB, transparent ones stand on black, and the last line or column is
+        doubled where their number is odd. `fps` near 23.976, 29.97 and the like is taken as 24000/1001, 30000/1001 and
+        the like. `report` gets fractions from 0 to 1. Everything is decoded once more and counted.
+
+        Raises OutputInvalid, which names the picture, when one does not decode or has another size than the first;
+        BadInput for another ending, no pictures, or an `fps` that is not above 0 and at most 1000.
         """
 
     async def compute(

@@ -15,7 +15,7 @@ import msgspec
 
 from zeus.child import Children, uncancelled
 from zeus.dispatch import Reports
-from zeus.engine import Completed, Engine, Line, MediaInfo, Span, Version
+from zeus.engine import Completed, Engine, Line, MediaInfo, Quality, Span, Version
 from zeus.errors import NoSpace, TaskFailed, ZeusError
 from zeus.files import Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
@@ -68,14 +68,38 @@ class LocalTools:
     async def probe(self, path: Path) -> MediaInfo:
         return await self._media.probe(path, lock=self._lock_path)
 
-    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
-        return await self._media.verify(path, duration=duration, frames=frames, lock=self._lock_path)
+    async def verify(
+        self,
+        path: Path,
+        *,
+        duration: float | None = None,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> MediaInfo:
+        return await self._media.verify(
+            path, duration=duration, frames=frames, width=width, height=height, lock=self._lock_path
+        )
 
     async def encode(
         self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
     ) -> MediaInfo:
         return await self._media.encode(
             frames, target, width=width, height=height, fps=fps, count=count, title=title, lock=self._lock_path
+        )
+
+    async def movie(
+        self,
+        pictures: Sequence[Path],
+        target: Path,
+        *,
+        fps: float,
+        quality: Quality = "high",
+        title: str = "",
+        report: Callable[[float], None] | None = None,
+    ) -> MediaInfo:
+        return await self._media.movie(
+            pictures, target, fps=fps, quality=quality, title=title, report=report, lock=self._lock_path
         )
 
     async def compute(
