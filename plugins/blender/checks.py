@@ -36,14 +36,11 @@ def settled(args: BlenderArgs, span: Span | None, facts: Facts) -> tuple[Blender
     _check_missing(facts.missing_files)
     for problem in engine_problems(args, args.engine or scene.engine):
         raise BadInput(f"args: {problem}", code="invalid_args")
-    filled = msgspec.structs.replace(
-        args,
-        frame_step=args.frame_step or scene.frame_step,
-        export_format=args.export_format or _format(scene),
-    )
-    for problem in format_problems(filled, str(filled.export_format)):
+    made = args.export_format or _format(scene)
+    for problem in format_problems(args, made):
         raise BadInput(f"args: {problem}", code="invalid_args")
-    return filled, span or scene.span
+    step = args.frame_step or scene.frame_step
+    return msgspec.structs.replace(args, frame_step=step, export_format=made), span or scene.span
 
 
 def check_release(made_by: Release | None, runs: Release, name: str) -> None:

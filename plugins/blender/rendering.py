@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -196,9 +196,9 @@ class _Process:
 
     async def _publish(self, frame: int, answer: Answer, seconds: float) -> None:
         try:
-            for path in await asyncio.to_thread(lambda: list(self._files(frame, answer))):
-                await self._verify(path, answer)
-            paths = await asyncio.to_thread(self._renamed, frame, answer)
+            paths = await asyncio.to_thread(self._named, frame, answer)
+            for path in paths:
+                await self._verify(path, answer, is_pass=path not in paths[: len(answer.suffixes)])
             await self._context.publish(frame, paths, seconds)
         except OutputInvalid as error:
             self._failed[frame] = error.message
@@ -207,31 +207,27 @@ class _Process:
             self._published.add(frame)
             self._progress.published()
 
-    async def _verify(self, path: Path, answer: Answer) -> None:
-        if path.suffix not in DECODED:
-            return
-        is_frame = path.name.startswith("frame_")
-        width, height = answer.size if answer.size is not None and is_frame else (None, None)
-        await self._context.verify(path, frames=1, width=width, height=height)
+    async def _verify(self, path: Path, answer: Answer, is_pass: bool) -> None:
+        if path.suffix in DECODED:
+            width, height = answer.size if answer.size is not None and not is_pass else (None, None)
+            await self._context.verify(path, frames=1, width=width, height=height)
 
-    def _files(self, frame: int, answer: Answer) -> Iterator[Path]:
-        """A frame's files: its pictures, and what the scene's compositor wrote beside them."""
-        out = self._folder / "out"
-        for suffix in answer.suffixes:
-            yield out / f"frame_{frame:04d}{suffix}.{answer.extension}"
-        for name in answer.passes:
-            yield from sorted(out.glob(f"{name}_{frame:04d}*.*"))
-
-    def _renamed(self, frame: int, answer: Answer) -> list[Path]:
-        """The files under the names that they shall have as outputs."""
-        whole = self._folder / "whole"
+    def _named(self, frame: int, answer: Answer) -> list[Path]:
+        """A frame's files under the names that they shall have as outputs: its pictures, then what the scene's
+        compositor wrote beside them. Raises OutputInvalid when a picture is not there."""
+        out, whole = self._folder / "out", self._folder / "whole"
         whole.mkdir(exist_ok=True)
         made = []
-        for path in self._files(frame, answer):
-            name, number, ending = path.name.rpartition(f"_{frame:04d}")
-            name = self._work.stem + name.removeprefix("frame").replace("pass_", "_", 1)
-            made.append(path.rename(whole / f"{name}{number}{ending}"))
-        return made
+        for suffix in answer.suffixes:
+            ending = f"{suffix}.{answer.extension}"
+            made.append((out / f"frame_{frame:04d}{ending}", self._work.name(frame, ending)))
+        for name in answer.passes:
+            for path in sorted(out.glob(f"{name}_{frame:04d}*.*")):
+                made.append((path, f"{self._work.stem}_{path.name.removeprefix('pass_')}"))
+        for path, name in made:
+            if not path.is_file():
+                raise OutputInvalid(f"Blender wrote no {name}.")
+        return [path.rename(whole / name) for path, name in made]
 
     async def _settle(self, code: int, frames: Sequence[int]) -> None:
         """Raises TaskFailed when Blender ended with frames left out; its exit code alone does not tell."""

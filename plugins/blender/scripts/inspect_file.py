@@ -119,7 +119,7 @@ def where(raw: str, library: Any) -> str:
     """An absolute path, or one that begins with // for what lies beside the .blend, wherever that may be."""
     if library is None and raw.startswith("//"):
         return raw.replace("\\", "/")
-    return os.path.normpath(bpy.path.abspath(raw, library=library))
+    return os.path.normpath(str(bpy.path.abspath(raw, library=library)))
 
 
 def missing_data() -> list[list[str]]:

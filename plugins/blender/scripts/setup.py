@@ -193,7 +193,7 @@ def redirect_files(folder: str, caches: str) -> list[str]:
                 domain = modifier.domain_settings
                 if domain.cache_type == "REPLAY":
                     domain.cache_directory = f"{caches}/fluid"
-    taken = set()
+    taken: set[str] = set()
     for tree in compositor_trees():
         for node in tree.nodes:
             if node.bl_idname == "CompositorNodeOutputFile":
