@@ -20,9 +20,10 @@ LAYERS = (
     "cli",
     "api",
     "server",
-    "jobs recovery reasons",
+    "jobs recovery",
+    "reasons",
     "schedule",
-    "inspection",
+    "inspection projects",
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"

@@ -315,6 +315,8 @@ class Engine(ABC, Generic[A]):
     """Of the input files that it takes, in small letters without the dot; used to choose an engine for a file."""
     export_formats: ClassVar[Sequence[str]] = ()
     """What it can make, for people to choose from."""
+    projects: ClassVar[frozenset[str]] = frozenset()
+    """Endings of the files that a zip may be sent for: it is unpacked, and the one such file in it is the input."""
     needs_input: ClassVar[bool] = True
     """Whether a job without an input file is refused."""
     publishes: ClassVar[Literal["whole", "each"]] = "whole"

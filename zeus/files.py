@@ -93,7 +93,7 @@ class Files:
     async def take_in(self, part: Path, targets: Iterable[Path], *, keep: bool = False) -> None:
         """Move an upload that is whole to where its jobs look for it, or link it there to `keep` it where it is.
 
-        Durable when this returns.
+        A folder is always linked, file by file. Durable when this returns.
         """
         await self.do(_take_in, part, list(targets), keep)
 
@@ -194,13 +194,22 @@ def _described(paths: Iterable[Path]) -> list[Output]:
 def _take_in(part: Path, targets: list[Path], keep: bool) -> None:
     for target in targets:
         target.parent.mkdir(parents=True)
-        if target is targets[-1] and not keep:
+        if part.is_dir():
+            shutil.copytree(part, target, copy_function=os.link)
+            _sync_tree(target)
+        elif target is targets[-1] and not keep:
             part.rename(target)
         else:
             os.link(part, target)
         failpoint("upload")
         for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
             sync_folder(folder)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Make the names in a folder and in all folders of it durable; the files were synced before."""
+    for path, _, _ in os.walk(folder):
+        sync_folder(Path(path))
 
 
 def _stage_folder(folder: Path) -> list[Output]:

@@ -61,6 +61,8 @@ class Inspections:
     async def _ask(self, engine: Engine[Any], source: Source) -> Facts:
         if source.upload is None:
             return await engine.inspect(self._tools, Path(source.path or ""))
+        if source.upload.inner is not None:
+            return await engine.inspect(self._tools, source.upload.part / source.upload.inner)
         # Engines go by names, so it is shown to them under its own.
         folder = self._files.incoming / str(uuid.uuid4())
         try:
@@ -73,7 +75,7 @@ class Inspections:
 def _identity(source: Source) -> tuple[Hashable, ...]:
     """What tells one content from another: its digest, or of a file that stays where it is, its time of change."""
     if source.upload is not None:
-        return (source.upload.sha256,)
+        return source.upload.sha256, source.upload.inner
     try:
         facts = Path(source.path or "").stat()
     except OSError:

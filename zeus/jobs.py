@@ -14,10 +14,12 @@ from zeus.errors import BadInput, NoSpace, NotReady
 from zeus.files import Files
 from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Wish
 from zeus.progress import ProgressBook
+from zeus.projects import Projects
+from zeus.reasons import Reasons
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
 from zeus.store import Store
-from zeus.submission import JobRequest, Submissions, Upload
+from zeus.submission import Checked, JobRequest, Submissions, Upload
 
 
 class Jobs:
@@ -31,6 +33,8 @@ class Jobs:
         runner: Runner,
         progress: ProgressBook,
         submissions: Submissions,
+        projects: Projects,
+        reasons: Reasons,
     ) -> None:
         self._store = store
         self._files = files
@@ -38,21 +42,28 @@ class Jobs:
         self._runner = runner
         self._progress = progress
         self._submissions = submissions
+        self._projects = projects
+        self._reasons = reasons
 
     async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[NewJob]:
         """The jobs that these requests would become, the upload being the input of each. Raises BadInput."""
-        return await self._submissions.check(requests, upload)
+        async with self._projects.unpacking() as unpacked:
+            return [each.job for each in await self._submissions.check(requests, upload, unpacked)]
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None
     ) -> list[Job]:
         """Add all of them or, by an error that names the first wrong one, none. Durable when this returns.
 
+        Raises BadInput, or NotReady when no node can run one of their engines.
+
         The upload is the input of each and is taken over; when this raises it is still its sender's to remove.
         A key that came before with the same request gives the jobs that it made then. Raises Conflict otherwise.
         """
-        new = await self.check(requests, upload)
-        ids = await self._store_new(new, self._inputs(requests, new, upload), key)
+        async with self._projects.unpacking() as unpacked:
+            checked = await self._submissions.check(requests, upload, unpacked)
+            await self._reasons.refuse_unready(each.job.renderer for each in checked)
+            ids = await self._store_new(checked, key)
         return [await self._store.job(job_id) for job_id in ids]
 
     async def made_before(self, key: Key | None) -> list[Job] | None:
@@ -179,23 +190,11 @@ class Jobs:
         await self._runner.stop(running, wish)
         return await self._store.job(job_id)
 
-    def _inputs(
-        self, requests: Sequence[JobRequest], new: Sequence[NewJob], upload: Upload | None
-    ) -> Mapping[Upload, Sequence[Path]]:
-        """The uploads, each with the places where its jobs look for it: a request's own, or the one sent with all."""
-        given = [each.upload or upload for each in requests for _ in range(1 + len(each.child_jobs))]
-        inputs: dict[Upload, list[Path]] = {}
-        for job, one in zip(new, given, strict=True):
-            if one is not None and job.input is not None:
-                inputs.setdefault(one, []).append(self._files.input(job.id, job.input))
-        return inputs
-
-    async def _store_new(
-        self, new: Sequence[NewJob], inputs: Mapping[Upload, Sequence[Path]], key: Key | None
-    ) -> list[str]:
+    async def _store_new(self, checked: Sequence[Checked], key: Key | None) -> list[str]:
+        new = [each.job for each in checked]
         mine = [job.id for job in new]
         try:
-            for upload, targets in inputs.items():
+            for upload, targets in self._inputs(checked).items():
                 await self._files.take_in(upload.part, targets, keep=upload.keep)
             made = await self._store.add_jobs(new, key)
         except Exception:
@@ -204,6 +203,15 @@ class Jobs:
         if not set(made) <= set(mine):
             await self._discard(mine)
         return made
+
+    def _inputs(self, checked: Sequence[Checked]) -> Mapping[Upload, Sequence[Path]]:
+        """The uploads, each with the places where its jobs look for it; for a project that is a folder."""
+        inputs: dict[Upload, list[Path]] = {}
+        for each in checked:
+            if each.upload is not None and each.job.input is not None:
+                name = each.job.input if each.upload.inner is None else ""
+                inputs.setdefault(each.upload, []).append(self._files.input(each.job.id, name))
+        return inputs
 
     async def _discard(self, job_ids: Sequence[str]) -> None:
         await self._files.discard(*(self._files.job(job_id) for job_id in job_ids))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from zeus.catalog import Catalog
+from zeus.errors import NotReady
 from zeus.model import ENDED, Job, Place, Status, Task
 from zeus.schedule.runner import Runner
 from zeus.store import Store
@@ -33,6 +34,14 @@ class Reasons:
     async def of_engine(self, renderer: str) -> list[Refusal]:
         """Which nodes could not run a job of this engine, were nothing else to do."""
         return [Refusal(place.node, await self._unable(renderer)) for place in self._places()]
+
+    async def refuse_unready(self, renderers: Iterable[str]) -> None:
+        """Raises NotReady `engine_not_ready` when no node can run jobs of one of these engines."""
+        for renderer in sorted(set(renderers)):
+            refusals = await self.of_engine(renderer)
+            if refusals and all(refusal.reasons for refusal in refusals):
+                why = " ".join(f"{refusal.node}: {reason}" for refusal in refusals for reason in refusal.reasons)
+                raise NotReady(f"No node can run {renderer} now. {why}", code="engine_not_ready", retry_after=30)
 
     def _places(self) -> list[Place]:
         return self._runner.free_places()

@@ -28,6 +28,7 @@ from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
+from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
@@ -51,6 +52,7 @@ class Zeus(msgspec.Struct, frozen=True):
     jobs: Jobs
     uploads: Uploads
     inspections: Inspections
+    projects: Projects
     reasons: Reasons
     registry: Registry
     catalog: Catalog
@@ -111,7 +113,9 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             max_attempts=config.jobs.max_attempts,
             local_roots=_paths(config.files.local_roots),
         )
-        jobs = Jobs(store, files, registry, runner, progress, submissions)
+        projects = Projects(files, registry)
+        reasons = Reasons(store, runner, catalog)
+        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
@@ -126,11 +130,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        reasons = Reasons(store, runner, catalog)
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, reasons,
+            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
         )  # fmt: skip

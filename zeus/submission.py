@@ -32,13 +32,15 @@ class ChildRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Upload(msgspec.Struct, frozen=True):
     """A file that has arrived whole, the name that its sender gave it, and its sha256 in hex.
 
-    `keep`: it stays where it is when it becomes a job's input.
+    `keep`: it stays where it is when it becomes a job's input. With `inner`, `part` is the folder of an unpacked
+    archive, and `inner` the path in it of the file that is meant.
     """
 
     part: Path
     filename: str
     sha256: str
     keep: bool = False
+    inner: str | None = None
 
 
 class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,7 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     child_jobs: Sequence[ChildRequest] = ()
     local_path: str | None = None
     upload: Upload | None = None
+    project_file: str | None = None
     priority: int = 50
     depends_on: Sequence[str] = ()
     not_before: float = 0.0
@@ -75,6 +78,19 @@ class Inspect(Protocol):
     async def __call__(self, engine: Engine[Any], source: Source) -> Facts | None: ...
 
 
+class FindProject(Protocol):
+    """The project file of an archive as a source of its own; any other source as it is. Raises BadInput, NoSpace."""
+
+    async def __call__(self, source: Source, renderer: str | None, project_file: str | None) -> Source: ...
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A job that may be stored, and the upload that becomes its input."""
+
+    job: NewJob
+    upload: Upload | None
+
+
 class Submissions:
     """Makes jobs of requests, with the engines and the rules of one node."""
 
@@ -84,7 +100,9 @@ class Submissions:
         self._max_attempts = max_attempts
         self._local_roots = local_roots
 
-    async def check(self, requests: Sequence[JobRequest], upload: Upload | None) -> list[NewJob]:
+    async def check(
+        self, requests: Sequence[JobRequest], upload: Upload | None, find_project: FindProject
+    ) -> list[Checked]:
         """The jobs of all requests, a parent before its subjobs. `upload` is the file that was sent with them.
 
         Raises BadInput that names the field and, where there are several requests, which one.
@@ -94,24 +112,28 @@ class Submissions:
         jobs = []
         for index, request in enumerate(requests):
             try:
-                jobs += await self._family(request, upload)
+                jobs += await self._family(request, upload, find_project)
             except ZeusError as error:
                 where = "" if len(requests) == 1 else f"Job {index} of the list: "
                 raise type(error)(where + error.message, code=error.code) from None
         return jobs
 
-    async def _family(self, request: JobRequest, upload: Upload | None) -> list[NewJob]:
+    async def _family(self, request: JobRequest, upload: Upload | None, find_project: FindProject) -> list[Checked]:
         source = self._uploaded(request, upload)
         if request.local_path is not None:
             path = await asyncio.to_thread(self._local, request.local_path)
             source = Source(Path(request.local_path).name, str(path))
+        if source is not None:
+            source = await find_project(source, request.renderer, request.project_file)
+        elif request.project_file is not None:
+            raise BadInput("project_file: there is no archive to find it in.", code="no_archive")
         engine = self._engine(request, source)
         if engine.needs_input and source is None:
             raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
         facts = await self._inspect(engine, source) if source is not None else None
         parent = self._job(request, engine, source, facts)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
-        return [parent, *children]
+        return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]
 
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
         wanted = _span(request.start_frame, request.end_frame)
@@ -128,7 +150,7 @@ class Submissions:
             start_frame=span.start if span else None,
             end_frame=span.end if span else None,
             enable_split_jobs=request.enable_split_jobs,
-            input=safe_name(source.name) if source is not None and source.path is None else None,
+            input=_input(source),
             local_path=source.path if source is not None else None,
             notes=request.notes,
             not_before=request.not_before,
@@ -196,6 +218,12 @@ class Submissions:
         if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
+
+
+def _input(source: Source | None) -> str | None:
+    if source is None or source.upload is None:
+        return None
+    return source.upload.inner or safe_name(source.name)
 
 
 def _check_inside(span: Span | None, parent: NewJob, number: int) -> None:

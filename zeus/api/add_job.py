@@ -13,7 +13,6 @@ from aiohttp import web
 from msgspec import Meta
 
 from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_json
-from zeus.api.engines import refuse_unready
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.jobs import FRAME_LIMIT
@@ -23,11 +22,10 @@ from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
 from zeus.model import Job, Key, NewJob
 from zeus.presets import apply
-from zeus.server import Zeus
 from zeus.submission import ChildRequest, JobRequest, Upload
 from zeus.wire import DryRun, PresetList
 
-LATER = frozenset({"project_file", "webhook"})
+LATER = frozenset({"webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
 
@@ -58,6 +56,7 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     child_jobs: Annotated[list[ChildJob], Meta(max_length=MOST)] | None = None
     local_path: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     upload: JobId | None = None
+    project_file: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] | None = None
     preset: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     depends_on: Annotated[list[JobId], Meta(max_length=MOST)] | None = None
@@ -103,11 +102,9 @@ async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Re
 
 
 async def _new(request: web.Request, body: Any, upload: Upload | None, key: Key | None) -> Sequence[Job]:
-    zeus = request.app[ZEUS]
     with contextlib.ExitStack() as held:
         requests = await _requests(request, body, held)
-        await refuse_unready(zeus, _renderers(zeus, requests, upload))
-        return await zeus.jobs.add(requests, upload, key)
+        return await request.app[ZEUS].jobs.add(requests, upload, key)
 
 
 async def _dry_run(request: web.Request, body: Any, upload: Upload | None) -> list[DryRun]:
@@ -126,17 +123,6 @@ async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack)
     named = any(isinstance(one, dict) and "preset" in one for one in wanted)
     presets = await request.app[ZEUS].presets.all() if named else PresetList(presets={}, problems=())
     return [_each(request, index if is_list else None, one, presets, held) for index, one in enumerate(wanted)]
-
-
-def _renderers(zeus: Zeus, requests: Sequence[JobRequest], upload: Upload | None) -> set[str]:
-    """The engines that are named, or that the file names tell."""
-    found = set()
-    for each in requests:
-        file = each.upload or upload
-        name = file.filename if file is not None else each.local_path or ""
-        engine = zeus.registry.for_filename(name)
-        found.add(each.renderer or (engine.name if engine is not None else ""))
-    return found
 
 
 async def _dry(request: web.Request, job: NewJob) -> DryRun:

@@ -12,9 +12,8 @@ from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
 from zeus.catalog import Catalog, schema
 from zeus.engine import Version
-from zeus.errors import BadInput, NotFound, NotReady
+from zeus.errors import BadInput, NotFound
 from zeus.names import safe_name
-from zeus.server import Zeus
 from zeus.wire import EngineAvailability, EngineDetails, EngineView, VersionView
 
 KINDS = ("standard", "full")
@@ -70,15 +69,6 @@ async def args(request: web.Request) -> web.Response:
 
 async def help_text(request: web.Request) -> web.Response:
     return web.Response(text=await request.app[ZEUS].catalog.help(request.match_info["engine"]))
-
-
-async def refuse_unready(zeus: Zeus, renderers: Iterable[str]) -> None:
-    """Raises NotReady `engine_not_ready` when no node can run jobs of one of these engines; unknown ones pass."""
-    for renderer in sorted({*renderers} & {*zeus.registry.engines}):
-        refusals = await zeus.reasons.of_engine(renderer)
-        if refusals and all(refusal.reasons for refusal in refusals):
-            why = " ".join(f"{refusal.node}: {reason}" for refusal in refusals for reason in refusal.reasons)
-            raise NotReady(f"No node can run {renderer} now. {why}", code="engine_not_ready", retry_after=30)
 
 
 def _is_full(request: web.Request) -> bool:

@@ -9,7 +9,6 @@ from aiohttp import web
 
 from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
-from zeus.api.engines import refuse_unready
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
 from zeus.errors import BadInput, NotFound
@@ -49,7 +48,6 @@ async def generate(request: web.Request) -> web.Response:
     args, key = msgspec.to_builtins(_wanted(body)), idempotency_key(request, body)
     if (made := await zeus.jobs.made_before(key)) is not None:
         return _accepted(zeus, made[0])
-    await refuse_unready(zeus, [zeus.config.generate.engine])
     return _accepted(zeus, await zeus.jobs.generate(zeus.config.generate.engine, args, key))
 
 

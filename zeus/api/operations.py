@@ -160,7 +160,8 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/api/uploads/{upload_id}"): Operation("Remove an upload", {204: None, 409: wire.ErrorBody}),
     ("GET", "/api/uploads/{upload_id}/facts"): Operation(
-        "What an upload holds", {200: wire.UploadFacts, 409: wire.ErrorBody}
+        "What an upload holds", {200: wire.UploadFacts, 409: wire.ErrorBody},
+        [Query("project_file", str, "Which file in a zip is meant, when it holds several projects")],
     ),
     ("GET", "/api/events"): Operation("Job changes as they happen", {200: STREAM}, headers=("Last-Event-ID",)),
     ("POST", "/api/session"): Operation(

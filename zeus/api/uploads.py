@@ -59,10 +59,11 @@ async def facts(request: web.Request) -> web.Response:
     record = zeus.uploads.get(_id_of(request))
     if not record.complete:
         raise Conflict(f"Only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete")
-    engine, found = zeus.registry.for_filename(record.name), Facts()
-    if engine is not None:
-        with zeus.uploads.held(record.id) as held:
-            found = await zeus.inspections.of(engine, Source(record.name, upload=held))
+    with zeus.uploads.held(record.id) as held:
+        async with zeus.projects.unpacking() as find_project:
+            source = await find_project(Source(record.name, upload=held), None, request.query.get("project_file"))
+            engine = zeus.registry.for_filename(source.name)
+            found = await zeus.inspections.of(engine, source) if engine is not None else Facts()
     return json_response(
         UploadFacts(
             engine=engine.name if engine is not None else None,

@@ -30,6 +30,7 @@ class FramesEngine(Engine[FramesArgs]):
     name = "frames"
     extensions = frozenset({"frames"})
     needs_input = False
+    projects = frozenset({"frames"})
     publishes = "each"
     inspects = True
     Args = FramesArgs
