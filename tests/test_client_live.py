@@ -186,6 +186,9 @@ async def test_several_jobs_share_a_file_and_all_are_made_or_none(server: Render
 async def test_jobs_are_steered(server: RenderServerProxy) -> None:
     job = await server.create_job(HOLD)
     assert (await server.why(job.id)).status == "waiting"
+    framed = await server.create_job({"renderer": "noop", "start_frame": 1, "end_frame": 5})
+    page = await server.get_job_frames(framed.id, start=3, limit=2)
+    assert ([frame.frame for frame in page.frames], page.total) == ([3, 4], 5)
     assert (await server.set_priority(job.id, 80)).priority == 80
     assert (await server.pause_job(job.id)).status == "paused"
     assert (await server.resume_job(job.id)).status in ("waiting", "queued")

@@ -44,6 +44,9 @@ def command(
     frames: Annotated[str | None, typer.Option(metavar="A-B", help="The frames to make.")] = None,
     split: Annotated[bool, typer.Option("--split", help="Let several tasks share the frames.")] = False,
     arg: Annotated[list[str] | None, typer.Option(metavar="K=V", help="An argument of the engine.")] = None,
+    project_file: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The project in a zip that holds several.")
+    ] = None,
     priority: Annotated[int | None, typer.Option(metavar="N", min=0, max=100, help="Higher runs first; 50.")] = None,
     preset: Annotated[str | None, typer.Option(metavar="P", help="A preset of the server.")] = None,
     depends_on: Annotated[list[str] | None, typer.Option(metavar="ID", help="A job that must finish first.")] = None,
@@ -61,6 +64,7 @@ def command(
         raise BadInput(f"There is no file {file}.")
     fields = _fields(renderer, frames, split, arg or [], priority)
     fields |= {"preset": preset} if preset is not None else {}
+    fields |= {"project_file": project_file} if project_file is not None else {}
     fields |= {"not_before": start_time(at, datetime.now().astimezone()).isoformat()} if at is not None else {}
     fields |= {"depends_on": depends_on} if depends_on else {}
     order = Order(

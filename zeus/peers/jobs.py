@@ -14,7 +14,7 @@ import aiohttp
 from zeus.peers.calls import SLOW_SECONDS, Calls
 from zeus.peers.connection import decode
 from zeus.peers.transfer import Progress, Upload, download
-from zeus.wire import DryRun, JobAccepted, JobView, ModelStatus, SubjobUpdate, WhyView
+from zeus.wire import DryRun, FrameList, JobAccepted, JobView, ModelStatus, SubjobUpdate, WhyView
 
 Fields = Mapping[str, Any]
 """Those of POST /api/add_job."""
@@ -66,6 +66,12 @@ class JobCalls(Calls):
     async def why(self, job_id: str) -> WhyView:
         """Why a job is not running yet."""
         return decode(await self.request("GET", _job(job_id, "/why")), WhyView)
+
+    async def get_job_frames(self, job_id: str, start: int | None = None, limit: int | None = None) -> FrameList:
+        """How the frames of a job stand, from `start` on, so many at most."""
+        given = {"start": start, "limit": limit}
+        params = {name: str(value) for name, value in given.items() if value is not None}
+        return decode(await self.request("GET", _job(job_id, "/frames"), params=params), FrameList)
 
     async def get_job_logs(self, job_id: str, attempt: int | None = None) -> str:
         """The log of a job's newest attempt, or of another one."""
