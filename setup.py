@@ -30,6 +30,7 @@ setup(
         "msgspec>=0.20",
         "av>=15.0",
         "pillow>=11.0",
+        "OpenEXR>=3.4",
         "imageio-ffmpeg>=0.6",
         "zipstream-ng>=1.9",
         "typer>=0.15",

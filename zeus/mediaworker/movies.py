@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -59,20 +60,28 @@ def _check(path: Path, pictures: Sequence[str], fps: float, quality: str) -> Non
 
 
 def _encode(job: Computation, pictures: Sequence[str], target: Path, rate: Fraction, quality: str, title: str) -> None:
-    first = Path(pictures[0])
-    size = _picture(first).size
+    shown = _alike(job, list(map(Path, pictures)))
+    first = next(shown)
     form = FORMATS[target.suffix.lower()]
     with opened(target, title, form) as container:
-        stream = (_vp9 if form == "webm" else _h264)(container, size, rate, quality)
-        for index, name in enumerate(pictures):
-            job.check()
-            picture = _picture(Path(name))
-            if picture.size != size:
-                sizes = f"{picture.width} × {picture.height} pixels where {first.name} has {size[0]} × {size[1]}"
-                raise OutputInvalid(f"{Path(name).name} has {sizes}.")
+        stream = (_vp9 if form == "webm" else _h264)(container, first.size, rate, quality)
+        for index, picture in enumerate(itertools.chain([first], shown)):
             _mux(job, container, stream, _frame(picture, index, rate))
             job.report(ENCODED * (index + 1) / len(pictures))
         _mux(job, container, stream, None)
+
+
+def _alike(job: Computation, paths: Sequence[Path]) -> Iterator[Image.Image]:
+    """The pictures, while they are as large as the first."""
+    size = None
+    for path in paths:
+        job.check()
+        picture = _picture(path)
+        size = size or picture.size
+        if picture.size != size:
+            sizes = f"{picture.width} × {picture.height} pixels where {paths[0].name} has {size[0]} × {size[1]}"
+            raise OutputInvalid(f"{path.name} has {sizes}.")
+        yield picture
 
 
 def _picture(path: Path) -> Image.Image:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zeus.engine import Computation
 from zeus.errors import BadInput
+from zeus.mediaworker import exr
 from zeus.mediaworker.opening import is_still, open_media
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "TGA", "PPM", "JPEG2000", "DDS", "PCX", "SGI")
@@ -78,7 +79,7 @@ def opened(path: Path, box: int | None = None, ground: int = GREY) -> Image.Imag
             raise
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Warning) as error:
             raise BadInput(f"{path.name} cannot be decoded: it is damaged, cut off or too large.") from error
-    return _moment(path, box, ground)
+    return _rendered(path, box, ground) if exr.is_exr(path) else _moment(path, box, ground)
 
 
 def _flat(picture: Image.Image, ground: int) -> Image.Image:
@@ -96,6 +97,13 @@ def _flat(picture: Image.Image, ground: int) -> Image.Image:
         flat = picture.convert("RGB")
     flat.info = {"icc_profile": profile}
     return flat
+
+
+def _rendered(path: Path, box: int | None, ground: int) -> Image.Image:
+    """The picture of an EXR file."""
+    values, ratio = exr.picture(path)
+    shown = _linear(values if box is None else _shrunk(values, 2 * box), ground)
+    return shown if ratio == 1 else shown.resize((max(1, round(shown.width * ratio)), shown.height))
 
 
 def _moment(path: Path, box: int | None, ground: int) -> Image.Image:

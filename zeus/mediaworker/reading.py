@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from zeus.engine import Computation, MediaInfo, Stream
 from zeus.errors import BadInput, OutputInvalid
+from zeus.mediaworker import exr
 from zeus.mediaworker.opening import is_still, open_media
 
 HONEST = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "flac", "ogg"}
@@ -41,15 +42,19 @@ def verify(
     """Decode a whole file; the MediaInfo tells what was decoded. Raises OutputInvalid, saying what differs."""
     file = Path(path)
     try:
-        with open_media(file) as container:
-            counts = _decode(job, container, file.name)
-            info = _measured(_describe(container, file), counts)
-            stated = _stated(container)
+        info, stated = (exr.measured(file), None) if exr.is_exr(file) else _read(job, file)
     except BadInput as error:
         raise OutputInvalid(error.message) from error
     _check(file.name, info, stated, duration, frames)
     _check_size(file.name, info.first("video"), width, height)
     return _plain(info)
+
+
+def _read(job: Computation, file: Path) -> tuple[MediaInfo, float | None]:
+    """What was decoded, and the seconds that the header states."""
+    with open_media(file) as container:
+        counts = _decode(job, container, file.name)
+        return _measured(_describe(container, file), counts), _stated(container)
 
 
 def _plain(info: MediaInfo) -> dict[str, Any]:
