@@ -199,12 +199,49 @@ class VersionView(msgspec.Struct, frozen=True):
     source: str
 
 
+class DownloadView(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that is on its way, or why it did not come. `size` is None until it is known."""
+
+    version: str
+    state: str
+    percent: int
+    bytes: int
+    size: int | None
+    reason: str | None = None
+
+
+class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a version can be had for a system; `versions` are all that were meant, the newest first."""
+
+    engine: str
+    version: str | None
+    available: bool
+    installed: bool
+    system_os: str
+    cpu: str
+    file: str | None = None
+    url: str | None = None
+    versions: Sequence[str] = ()
+    reason: str | None = None
+
+
+class NewestView(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version that can be had for a system, and the newest with long-term support."""
+
+    engine: str
+    version: str
+    lts: str | None
+    system_os: str
+    cpu: str
+
+
 class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, and whether this machine can run it; `reason` says why not."""
 
     available: bool
     reason: str | None = None
     versions: Sequence[VersionView] = ()
+    downloads: Sequence[DownloadView] = ()
 
 
 class EngineDetails(EngineView, frozen=True, kw_only=True):

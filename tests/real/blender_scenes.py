@@ -40,7 +40,7 @@ def several() -> None:
     away.location = (0, 0, 500)
     away.rotation_euler = (3.14, 0, 0)
     other = scene.copy()
-    other.name = "Other"
+    other.name, other.use_fake_user = "Other", True
     other.frame_start, other.frame_end, other.frame_step = 5, 11, 3
     other.render.resolution_x, other.render.resolution_percentage = 32, 50
     other.render.fps = 12

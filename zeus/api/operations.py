@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from zeus import wire
-from zeus.api import session, uploads
+from zeus.api import session, uploads, versions
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import FRAME_LIMIT, MOST
@@ -55,6 +55,12 @@ TEXT, BYTES, STREAM, ZIP, JPEG = (
 )
 CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
 ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
+ENGINE = Query("engine", str, "Which engine", True)
+WISH = Query("version", str, "latest, lts, the beginning of a version such as 4.2, or a version; latest")
+PLATFORM = (
+    Query("system_os", Annotated[str, Meta(examples=["linux"])], "linux, windows or macos; this node's"),
+    Query("cpu", Annotated[str, Meta(examples=["x64"])], "x64 or arm64; this node's"),
+)
 KEY = ("Idempotency-Key",)
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
@@ -180,6 +186,22 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/engines/for_filename"): Operation(
         "The engine that takes a file", {200: TEXT, 404: wire.ErrorBody},
         query=(Query("filename", str, "The file's name", True),),
+    ),
+    ("GET", "/api/engines/download_available"): Operation(
+        "Whether a managed version can be had", {200: wire.ReleaseView, 404: wire.ErrorBody, 503: wire.ErrorBody},
+        query=(ENGINE, WISH, *PLATFORM),
+    ),
+    ("GET", "/api/engines/most_recent_version"): Operation(
+        "The newest version that can be had", {200: wire.NewestView, 404: wire.ErrorBody, 503: wire.ErrorBody},
+        query=(ENGINE, *PLATFORM),
+    ),
+    ("POST", "/api/engines/download"): Operation(
+        "Fetch, verify and install a version", {202: wire.DownloadView, 404: wire.ErrorBody, 503: wire.ErrorBody},
+        query=(ENGINE, WISH, *PLATFORM),
+    ),
+    ("POST", "/api/engines/delete"): Operation(
+        "Remove a managed version", {200: wire.EngineView, 404: wire.ErrorBody, 409: wire.ErrorBody},
+        takes=versions.DeleteVersion, example={"engine": "blender", "version": "4.2.3"},
     ),
     ("GET", "/api/engines/{engine}"): Operation(
         "One engine", {200: wire.EngineDetails}, query=(ENGINE_VIEW,)

@@ -26,6 +26,7 @@ from zeus.api import (
     status,
     thumbnails,
     uploads,
+    versions,
 )
 from zeus.api.access import Scopes
 from zeus.api.errors import Handler
@@ -93,6 +94,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/engines", engines.engines, READ),
     Route("GET", "/api/engines/names", engines.names, READ),
     Route("GET", "/api/engines/for_filename", engines.for_filename, READ),
+    Route("GET", "/api/engines/download_available", versions.download_available, READ),
+    Route("GET", "/api/engines/most_recent_version", versions.most_recent_version, READ),
+    Route("POST", "/api/engines/download", versions.download, ADMIN),
+    Route("POST", "/api/engines/delete", versions.delete, ADMIN),
     Route("GET", "/api/engines/{engine}", engines.engine, READ),
     Route("GET", "/api/engines/{engine}/availability", engines.availability, READ),
     Route("GET", "/api/engines/{engine}/args", engines.args, READ),

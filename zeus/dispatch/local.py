@@ -23,6 +23,7 @@ from zeus.joblog import JobLog
 from zeus.media import Media
 from zeus.model import Job, Place, Task
 from zeus.registry import Registry
+from zeus.selection import Selection
 from zeus.tool import run_tool
 
 log = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ class LocalDispatcher:
         files: Files,
         children: Children,
         tools: LocalTools,
+        selection: Selection,
         log_bytes: int,
     ) -> None:
         self._place = Place(node, slots, engine_slots)
@@ -210,6 +212,7 @@ class LocalDispatcher:
         self._files = files
         self._children = children
         self._tools = tools
+        self._selection = selection
         self._log_bytes = log_bytes
 
     def places(self) -> list[Place]:
@@ -227,10 +230,21 @@ class LocalDispatcher:
             return folder.out
 
     async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, reports: Reports) -> None:
+        def tell(note: str) -> None:
+            reports.progress(0.0, note, None)
+
+        async with self._selection.hold(engine, job.renderer_version, tell) as version:
+            if version is not None:
+                await folder.log.note(f"version: {engine.name} {version.version} ({version.source})")
+            await self._run_version(engine, version, folder, task, job, reports)
+
+    async def _run_version(
+        self, engine: Engine[Any], version: Version | None, folder: Attempt, task: Task, job: Job, reports: Reports
+    ) -> None:
         args = msgspec.json.decode(job.args, type=engine.Args)
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
-        context: LocalContext = LocalContext(self._tools, folder, args, None, span, self._source(job), reports)
+        context: LocalContext = LocalContext(self._tools, folder, args, version, span, self._source(job), reports)
         try:
             await engine.run(context)
         finally:
