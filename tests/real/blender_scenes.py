@@ -20,6 +20,7 @@ def fresh(frames: int = 3, size: int = 64, samples: int = 4) -> object:
     scene.eevee.taa_render_samples = 1
     scene.render.resolution_x = scene.render.resolution_y = size
     scene.frame_end = frames
+    scene.view_layers[0].use_pass_z = scene.view_layers[0].use_pass_normal = True
     cube = bpy.data.objects["Cube"]
     cube.keyframe_insert("location", frame=1)
     cube.location.x = 2
