@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,9 @@ def test_endless_lists_of_missing_files_are_cut(tmp_path: Path) -> None:
     assert len(facts.missing_files) == 101 and facts.missing_files[-1] == "and 4900 more"
     with pytest.raises(BadInput, match="and 81 more"):
         settle(facts)
+
+
+def test_the_page_describes_every_argument_and_no_other() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "blender.md").read_text("utf-8")
+    described = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert described == list(BlenderArgs.__struct_fields__)
