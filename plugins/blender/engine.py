@@ -37,6 +37,7 @@ class BlenderEngine(Engine[BlenderArgs]):
 
     name = "blender"
     extensions = frozenset({"blend"})
+    projects = extensions
     export_formats = FORMATS
     publishes = "each"
     inspects = True
