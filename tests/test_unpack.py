@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
+import itertools
 import lzma
 import os
 import shutil
@@ -16,6 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -290,6 +293,40 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         unpack(tmp_path / "archive", target, check=swap)
     assert calls >= 20 and not list(canary.iterdir()) and not target.exists()
+
+
+MANY = zipped(*(Member(b"%d/%d/%d" % (n % 5, n % 7, n), b"x") for n in range(200)))
+
+
+def test_all_is_synced_and_nothing_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[int] = set()
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        really(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened = psutil.Process().num_fds()
+    assert len(unpacked(MANY, tmp_path)) == 200
+    target = tmp_path / "target"
+    assert synced == {path.stat().st_ino for path in [target, *target.rglob("*")]}
+    assert psutil.Process().num_fds() == opened
+
+
+@pytest.mark.parametrize("number", [1, 100, 200, 210])
+def test_what_cannot_be_synced_is_not_there(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count(1)
+
+    def fsync(descriptor: int) -> None:
+        if next(numbers) == number:
+            raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened = psutil.Process().num_fds()
+    with pytest.raises(OSError, match="the disk is broken"):
+        unpacked(MANY, tmp_path)
+    assert not (tmp_path / "target").exists() and psutil.Process().num_fds() == opened
 
 
 @pytest.fixture
