@@ -19,7 +19,7 @@ setup(
     packages=[*find_packages(include=["zeus", "zeus.*"]), "zeus_plugins"]
     + [f"zeus_plugins.{name}" for name in find_packages("plugins")],
     package_dir={"zeus_plugins": "plugins"},
-    package_data={"zeus": ["py.typed", "*.yaml", "site/*"]},
+    package_data={"zeus": ["py.typed", "*.yaml", "api/*.css", "site/*"]},
     install_requires=[
         "aiohttp>=3.14.5",
         "aiofiles>=24.1",
@@ -30,6 +30,7 @@ setup(
         "msgspec>=0.20",
         "av>=15.0",
         "pillow>=11.0",
+        "OpenEXR>=3.4",
         "imageio-ffmpeg>=0.6",
         "zipstream-ng>=1.9",
         "typer>=0.15",

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zeus import mediaworker
-from zeus.engine import Completed, MediaInfo, Span
+from zeus.engine import Completed, MediaInfo, Span, Version
 from zeus.errors import ToolFailed
 
 
@@ -32,6 +32,8 @@ class Context:
 
     def __init__(self, folder: Path, args: Any, source: Path | None, span: Span | None = None) -> None:
         self.args, self.input, self.span = args, source, span
+        self.version: Version | None = None
+        self.installed: list[Version] = []
         self.folder = self.cache = folder / "work"
         self.out = folder / "out"
         self.folder.mkdir(exist_ok=True)
@@ -41,6 +43,9 @@ class Context:
         self.argvs: list[list[str]] = []
         self.started = asyncio.Event()
         self.process: asyncio.subprocess.Process | None = None
+
+    def managed(self, engine: str) -> list[Version]:
+        return self.installed
 
     async def spawn(
         self,
@@ -76,11 +81,15 @@ class Context:
     async def probe(self, path: Path) -> MediaInfo:
         return await _compute(mediaworker.probe, path=str(path))
 
-    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
-        return await _compute(mediaworker.verify, path=str(path), duration=duration, frames=frames)
+    async def verify(self, path: Path, **expected: Any) -> MediaInfo:
+        return await _compute(mediaworker.verify, path=str(path), **expected)
 
     async def encode(self, frames: Path, target: Path, **options: Any) -> MediaInfo:
         return await _compute(mediaworker.encode, frames=str(frames), target=str(target), **options)
+
+    async def movie(self, pictures: Sequence[Path], target: Path, **options: Any) -> MediaInfo:
+        options.pop("report", None)
+        return await _compute(mediaworker.movie, pictures=list(map(str, pictures)), target=str(target), **options)
 
     async def compute(self, function: str, arguments: Mapping[str, Any], *, report: Any = None) -> Any:
         raise NotImplementedError("the FFmpeg engine does not infer")

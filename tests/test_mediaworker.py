@@ -156,6 +156,21 @@ def test_verify_counts_what_decodes(tmp_path: Path, name: str) -> None:
         verify(Quiet(), str(path), duration=5.0)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.png"])
+def test_verify_measures_the_picture(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.png":
+        Image.fromarray(picture(1)).save(path)
+    else:
+        movie(path)
+    assert verify(Quiet(), str(path), width=64, height=36)["streams"][0]["width"] == 64
+    for expected in ({"width": 65}, {"height": 35}, {"width": 36, "height": 64}):
+        with pytest.raises(OutputInvalid, match="has 64 × 36 pixels where"):
+            verify(Quiet(), str(path), **expected)
+    with pytest.raises(OutputInvalid, match="no picture where 64 × 36"):
+        verify(Quiet(), str(sound(tmp_path / "a.wav")), width=64, height=36)
+
+
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.wav", "pcm_s16le"), ("a.flac", "flac"), ("a.mp3", "mp3"), ("a.ogg", "libopus")]
 )

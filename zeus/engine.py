@@ -36,6 +36,38 @@ class Version(msgspec.Struct, frozen=True):
     path: str | None = None
 
 
+class Archive(msgspec.Struct, frozen=True):
+    """The archives that hold an engine's tool for one system (linux, windows, macos) and processor (x64, arm64)."""
+
+    system: str
+    cpu: str
+    file: str
+    """A regular expression of the whole file name, with a group `version`. Name only what ends in .zip, .tar, .tar.gz,
+    .tar.bz2 or .tar.xz: Zeus unpacks nothing else."""
+    executable: str
+    """Where the tool lies in what is unpacked: a path in which `*` stands for one folder, such as "*/bin/ffmpeg"."""
+
+
+class ReleaseSource(msgspec.Struct, frozen=True):
+    """Where the versions of an engine's tool are published that Zeus may install, verify and remove."""
+
+    index: str
+    """The URL of a folder, with its slash at the end; `[engines.NAME] mirror` takes its place."""
+    archives: tuple[Archive, ...]
+    sums: str
+    """The file beside an archive with its sha256, as `sha256sum` writes it; "{version}" in it stands for the version.
+    Where no version is in it, it is the list of the archives too, and no listing of the folder is asked for."""
+    version_line: str
+    """A regular expression of what the tool prints about itself, with a group `version`."""
+    version_arguments: tuple[str, ...] = ("--version",)
+    """What the tool is called with to print it."""
+    folder: str | None = None
+    """A regular expression of the names in the index that are folders of archives, with a group `series` such as 4.2;
+    None where the archives lie in the index itself."""
+    lts: tuple[str, ...] = ()
+    """The series with long-term support."""
+
+
 class Stream(msgspec.Struct, frozen=True):
     """One stream of a media file. Sizes in pixels, `fps` in frames a second, `duration` in seconds."""
 
@@ -113,11 +145,18 @@ Line = Callable[[str], bool | None]
 """Gets a line of a tool's output; True means that it was progress alone and is kept out of the job's log."""
 
 
+Quality = Literal["low", "medium", "high"]
+"""How much of a picture a movie keeps; high can hardly be told from the picture."""
+
+
 class Tools(Protocol):
     """What an engine may use of the node. Everything started here ends when the caller is cancelled."""
 
     cache: Path
     """A folder that the engine may keep files in between tasks."""
+
+    def managed(self, engine: str) -> list[Version]:
+        """The versions of an engine that Zeus installed from its `releases`, the newest first; from memory."""
 
     async def spawn(
         self,
@@ -138,9 +177,18 @@ class Tools(Protocol):
     async def probe(self, path: Path) -> MediaInfo:
         """Read a media file's headers. Raises BadInput when it is no media file that can be read."""
 
-    async def verify(self, path: Path, *, duration: float | None = None, frames: int | None = None) -> MediaInfo:
+    async def verify(
+        self,
+        path: Path,
+        *,
+        duration: float | None = None,
+        frames: int | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> MediaInfo:
         """Decode a whole media file. `duration` in seconds and `frames` are what the first video stream (or, without
-        one, the audio) must have, within a tolerance of half a second or two percent and exactly.
+        one, the audio) must have, within a tolerance of half a second or two percent and exactly; `width` and `height`
+        in pixels are the first video stream's, exactly.
 
         Raises OutputInvalid, saying what differs.
         """
@@ -152,6 +200,26 @@ class Tools(Protocol):
 
         `frames` is a named pipe or file of `count` frames of `height` × `width` × 3 bytes (RGB, row by row).
         Raises OutputInvalid when fewer arrive.
+        """
+
+    async def movie(
+        self,
+        pictures: Sequence[Path],
+        target: Path,
+        *,
+        fps: float,
+        quality: Quality = "high",
+        title: str = "",
+        report: Callable[[float], None] | None = None,
+    ) -> MediaInfo:
+        """Make a movie of pictures of one size, one frame each: H.264 in .mp4 and .mov, VP9 in .webm, all yuv420p.
+
+        Pictures in linear light (EXR) become sRGB, transparent ones stand on black, and the last line or column is
+        doubled where their number is odd. `fps` near 23.976, 29.97 and the like is taken as 24000/1001, 30000/1001 and
+        the like. `report` gets fractions from 0 to 1. Everything is decoded once more and counted.
+
+        Raises OutputInvalid, which names the picture, when one does not decode or has another size than the first;
+        BadInput for another ending, no pictures, or an `fps` that is not above 0 and at most 1000.
         """
 
     async def compute(
@@ -172,6 +240,9 @@ class RunContext(Tools, Protocol[A]):
     """One attempt at one task."""
 
     args: A
+    version: Version | None
+    """What the job's `renderer_version` means here: the one of the engine's `versions` that shall do the work. None
+    where the engine lists none."""
     span: Span | None
     input: Path | None
     """The job's input file, or None. Not to be changed."""
@@ -229,7 +300,9 @@ class Engine(ABC, Generic[A]):
     """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree.
     A `frame_step` in it says that only each so many-th frame is made."""
     Settings: ClassVar[type[msgspec.Struct]] = NoSettings
-    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside `slots`."""
+    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside what Zeus itself takes from there."""
+    releases: ClassVar[ReleaseSource | None] = None
+    """Where versions of its tool can be had that Zeus may install; None where there are none to manage."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -243,7 +316,8 @@ class Engine(ABC, Generic[A]):
 
     @abstractmethod
     async def versions(self, tools: Tools) -> list[Version]:
-        """The installed versions, the preferred one first."""
+        """The installed versions, the preferred one first; with `tools.managed(self.name)` among them where the engine
+        has `releases`. Asked before each attempt: look at a tool once, not each time."""
 
     async def help(self, tools: Tools) -> str:
         """A help text for people: that of the engine's tool, or what the engine is and which arguments it takes."""

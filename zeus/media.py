@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from zeus.child import Children
-from zeus.engine import MediaInfo
+from zeus.engine import MediaInfo, Quality
 from zeus.worker import Worker
 
 MEMORY = 4 << 30
@@ -40,20 +40,38 @@ class Media:
         """Read a file's headers. Raises BadInput when it is no media file."""
         return await self._call("probe", {"path": str(path)}, lock, SILENCE)
 
-    async def verify(
-        self, path: Path, *, duration: float | None = None, frames: int | None = None, lock: Path | None = None
-    ) -> MediaInfo:
+    async def verify(self, path: Path, *, lock: Path | None = None, **expected: float | None) -> MediaInfo:
         """Decode a whole file and compare it with what is expected. Raises OutputInvalid."""
-        arguments = {"path": str(path), "duration": duration, "frames": frames}
-        return await self._call("verify", arguments, lock, SILENCE)
+        return await self._call("verify", {"path": str(path), **expected}, lock, SILENCE)
 
     async def encode(self, frames: Path, target: Path, *, lock: Path | None = None, **options: Any) -> MediaInfo:
         """Encode raw frames, waiting as long as it takes for the next one. Raises OutputInvalid."""
         return await self._call("encode", {"frames": str(frames), "target": str(target), **options}, lock, None)
 
+    async def movie(
+        self,
+        pictures: Sequence[Path],
+        target: Path,
+        *,
+        fps: float,
+        quality: Quality,
+        title: str,
+        report: Callable[[float], None] | None = None,
+        lock: Path | None = None,
+    ) -> MediaInfo:
+        """Make a movie of pictures. Raises OutputInvalid and BadInput."""
+        arguments = {"pictures": list(map(str, pictures)), "target": str(target)}
+        options = {"fps": fps, "quality": quality, "title": title}
+        return await self._call("movie", {**arguments, **options}, lock, SILENCE, report)
+
     async def preview(self, kind: Literal["thumbnail", "clip"], source: Path, target: Path, box: int) -> None:
         """Write a JPEG, or a short mp4, that fits `box` × `box` pixels. Raises BadInput for what does not decode."""
         await self._raw(kind, {"path": str(source), "target": str(target), "box": box}, None, SILENCE)
+
+    async def sheet(self, sources: Sequence[Path], target: Path, box: int) -> None:
+        """Write a JPEG of several pictures that fits `box` × `box` pixels. Raises BadInput when none decodes."""
+        arguments = {"paths": list(map(str, sources)), "target": str(target), "box": box}
+        await self._raw("sheet", arguments, None, SILENCE)
 
     async def close(self) -> None:
         """End all workers."""
@@ -62,13 +80,26 @@ class Media:
         await asyncio.gather(*self._closing, *(worker.close() for worker, _ in self._idle))
 
     async def _call(
-        self, name: str, arguments: Mapping[str, Any], lock: Path | None, silence: float | None
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        lock: Path | None,
+        silence: float | None,
+        report: Callable[[float], None] | None = None,
     ) -> MediaInfo:
-        return msgspec.convert(await self._raw(name, arguments, lock, silence), MediaInfo)
+        return msgspec.convert(await self._raw(name, arguments, lock, silence, report), MediaInfo)
 
-    async def _raw(self, name: str, arguments: Mapping[str, Any], lock: Path | None, silence: float | None) -> Any:
+    async def _raw(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        lock: Path | None,
+        silence: float | None,
+        report: Callable[[float], None] | None = None,
+    ) -> Any:
         async with self._worker() as worker:
-            return await worker.call(f"zeus.mediaworker:{name}", arguments, lock=lock, silence=silence)
+            function = f"zeus.mediaworker:{name}"
+            return await worker.call(function, arguments, report=report, lock=lock, silence=silence)
 
     @contextlib.asynccontextmanager
     async def _worker(self) -> AsyncIterator[Worker]:

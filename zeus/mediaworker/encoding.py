@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from zeus.mediaworker.reading import probe
 
 BT709 = 1
 """The number of BT.709 among matrices in the file, which differs from swscale's number for the conversion."""
+NEAR = 0.001
+"""A number of frames a second that is as near to one of television's is meant to be that one."""
 WAIT_MS = 200
 """How long to wait for bytes before asking whether the caller still wants the result."""
 
@@ -36,9 +40,16 @@ def encode(
     """
     if width % 2 or height % 2 or width < 2 or height < 2:
         raise BadInput(f"The width and height of a video must be even, not {width} × {height}.")
-    path = Path(target)
+    with writing(Path(target)):
+        _encode(job, Path(frames), Path(target), width, height, rate_of(fps), count, title)
+    return probe(job, target)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Remove the file when what is done meanwhile fails. Raises NoSpace, or OutputInvalid for what libav says."""
     try:
-        _encode(job, Path(frames), path, width, height, Fraction(fps).limit_denominator(1001), count, title)
+        yield
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
@@ -46,7 +57,12 @@ def encode(
         if isinstance(error, av.error.FFmpegError | OSError):
             raise OutputInvalid(f"{path.name} could not be written.") from error
         raise
-    return probe(job, target)
+
+
+def rate_of(fps: float) -> Fraction:
+    """Frames a second as a fraction; 23.976 and the like are 24000/1001 and the like, as they are meant."""
+    exact = Fraction(round(fps) * 1000, 1001)
+    return exact if abs(exact - Fraction(fps)) < NEAR else Fraction(fps).limit_denominator(1001)
 
 
 def _encode(
@@ -55,8 +71,8 @@ def _encode(
     size = width * height * 3
     descriptor = os.open(frames, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with _open(target, title) as container:
-            stream = _stream(container, width, height, rate)
+        with opened(target, title) as container:
+            stream = h264(container, width, height, rate, crf=18)
             for index in range(count):
                 data = _read(job, descriptor, size)
                 if len(data) < size:
@@ -67,8 +83,10 @@ def _encode(
         os.close(descriptor)
 
 
-def _open(target: Path, title: str) -> OutputContainer:
-    container = av.open(f"file:{target.absolute()}", "w", format="mp4", options={"movflags": "+faststart"})
+def opened(target: Path, title: str, form: str = "mp4") -> OutputContainer:
+    """A new file in one of libav's formats."""
+    options = {"movflags": "+faststart"} if form in ("mp4", "mov") else {}
+    container = av.open(f"file:{target.absolute()}", "w", format=form, options=options)
     words = title.replace("\0", "").encode("utf-8", "replace").decode()
     if words:
         container.metadata["title"] = words
@@ -76,8 +94,8 @@ def _open(target: Path, title: str) -> OutputContainer:
     return container
 
 
-def _stream(container: OutputContainer, width: int, height: int, rate: Fraction) -> VideoStream:
-    stream = container.add_stream("libx264", rate=rate, options={"crf": "18", "preset": "fast"})
+def h264(container: OutputContainer, width: int, height: int, rate: Fraction, crf: int) -> VideoStream:
+    stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "fast"})
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context = stream.codec_context
     context.time_base = 1 / rate

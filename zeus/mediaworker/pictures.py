@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zeus.engine import Computation
 from zeus.errors import BadInput
+from zeus.mediaworker import exr
 from zeus.mediaworker.opening import is_still, open_media
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "TGA", "PPM", "JPEG2000", "DDS", "PCX", "SGI")
@@ -25,8 +26,10 @@ MOST_PIXELS = 400_000_000
 """A picture of more would not fit the worker's memory."""
 MOMENT = 0.1
 """The part of a movie after which its picture is taken: the first is often black."""
-GREY = 128
-"""What transparent pictures stand on: both black and white can be seen on it."""
+BLACK, GREY = 0, 128
+"""What transparent pictures stand on: in a preview grey, on which both black and white can be seen."""
+BAND = 64
+"""Lines that are brought from light to sRGB at a time: this takes many times their memory."""
 UNSPECIFIED = 2
 HD = 720
 """Lines from which a movie that does not say so is taken to be BT.709."""
@@ -37,7 +40,7 @@ def thumbnail(job: Computation, path: str, target: str, box: int) -> dict[str, A
 
     Raises BadInput when the file is no picture or movie that can be decoded.
     """
-    picture = _opened(Path(path), box)
+    picture = opened(Path(path), box)
     picture.thumbnail((box, box), Image.Resampling.LANCZOS)
     picture.save(target, "JPEG", quality=85, icc_profile=picture.info.get("icc_profile"))
     return {"width": picture.width, "height": picture.height}
@@ -59,32 +62,36 @@ def rgb24(frame: VideoFrame, width: int, height: int) -> VideoFrame:
     )
 
 
-def _opened(path: Path, box: int) -> Image.Image:
-    """The picture upright in RGB; large ones may be smaller already, but not below the box."""
+def opened(path: Path, box: int | None = None, ground: int = GREY) -> Image.Image:
+    """The picture upright in RGB, on a grey from 0 to 255 where it is transparent.
+
+    With a box, large ones may be smaller already, but not below it. Raises BadInput for what does not decode.
+    """
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS
     with contextlib.suppress(UnidentifiedImageError), warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(path, formats=FORMATS) as picture:
-                picture.draft("RGB", (box, box))
-                return _flat(ImageOps.exif_transpose(picture))
+                if box is not None:
+                    picture.draft("RGB", (box, box))
+                return _flat(ImageOps.exif_transpose(picture), ground)
         except UnidentifiedImageError:
             raise
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Warning) as error:
             raise BadInput(f"{path.name} cannot be decoded: it is damaged, cut off or too large.") from error
-    return _moment(path, box)
+    return _rendered(path, box, ground) if exr.is_exr(path) else _moment(path, box, ground)
 
 
-def _flat(picture: Image.Image) -> Image.Image:
-    """Eight bits of red, green and blue, on grey where it is transparent."""
+def _flat(picture: Image.Image, ground: int) -> Image.Image:
+    """Eight bits of red, green and blue."""
     profile = picture.info.get("icc_profile") if picture.mode == "RGB" else None
     if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off instead of scaling them
         flat = Image.fromarray((np.asarray(picture).clip(0, 65535) // 257).astype(np.uint8)).convert("RGB")
     elif picture.mode == "F":
-        flat = _linear(np.asarray(picture)[..., None])
+        flat = _linear(np.asarray(picture)[..., None], ground)
     elif picture.has_transparency_data:
         above = picture.convert("RGBA")
-        flat = Image.new("RGB", picture.size, (GREY, GREY, GREY))
+        flat = Image.new("RGB", picture.size, (ground, ground, ground))
         flat.paste(above, mask=above.getchannel("A"))
     else:
         flat = picture.convert("RGB")
@@ -92,7 +99,14 @@ def _flat(picture: Image.Image) -> Image.Image:
     return flat
 
 
-def _moment(path: Path, box: int) -> Image.Image:
+def _rendered(path: Path, box: int | None, ground: int) -> Image.Image:
+    """The picture of an EXR file."""
+    values, ratio = exr.picture(path)
+    shown = _linear(values if box is None else _shrunk(values, 2 * box), ground)
+    return shown if ratio == 1 else shown.resize((max(1, round(shown.width * ratio)), shown.height))
+
+
+def _moment(path: Path, box: int | None, ground: int) -> Image.Image:
     """A picture out of a movie, or a still that only libav can read."""
     with open_media(path) as container:
         if not container.streams.video:
@@ -104,8 +118,11 @@ def _moment(path: Path, box: int) -> Image.Image:
     if frame is None:
         raise BadInput(f"{path.name} holds no picture that can be decoded.")
     if re.search(r"f(16|32)[bl]e$", frame.format.name):
-        return _linear(_shrunk(_floats(frame), 2 * box))
-    width, height = fitted(max(1, round(frame.width * ratio)), frame.height, box)
+        values = _floats(frame)
+        return _linear(values if box is None else _shrunk(values, 2 * box), ground)
+    width, height = max(1, round(frame.width * ratio)), frame.height
+    if box is not None:
+        width, height = fitted(width, height, box)
     picture = Image.fromarray(rgb24(frame, width, height).to_ndarray())
     return picture.rotate(frame.rotation, expand=True) if frame.rotation else picture
 
@@ -148,13 +165,23 @@ def _shrunk(values: np.ndarray[Any, Any], least: int) -> np.ndarray[Any, Any]:
     return means
 
 
-def _linear(values: np.ndarray[Any, Any]) -> Image.Image:
+def _linear(values: np.ndarray[Any, Any], ground: int) -> Image.Image:
     """Linear light as sRGB, what is brighter than white as white; alpha is premultiplied."""
+    pixels = np.empty((*values.shape[:2], 3), np.uint8)
+    for top in range(0, len(values), BAND):
+        pixels[top : top + BAND] = _shown(values[top : top + BAND], ground)
+    return Image.fromarray(pixels)
+
+
+def _shown(values: np.ndarray[Any, Any], ground: int) -> np.ndarray[Any, Any]:
     values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=1.0, neginf=0.0)
     if values.shape[2] == 4:
-        grey = ((GREY / 255 + 0.055) / 1.055) ** 2.4
-        values = values[..., :3] + (1 - values[..., 3:].clip(0, 1)) * np.float32(grey)
+        values = values[..., :3] + (1 - values[..., 3:].clip(0, 1)) * np.float32(_light(ground / 255))
     light = values.clip(0, 1)
     shown = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    pixels = (shown * 255 + 0.5).astype(np.uint8)
-    return Image.fromarray(pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2))
+    pixels: np.ndarray[Any, Any] = (shown * 255 + 0.5).astype(np.uint8)
+    return pixels
+
+
+def _light(shown: float) -> float:
+    return shown / 12.92 if shown <= 0.04045 else ((shown + 0.055) / 1.055) ** 2.4

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from zeus.engine import Computation, MediaInfo, Stream
 from zeus.errors import BadInput, OutputInvalid
+from zeus.mediaworker import exr
 from zeus.mediaworker.opening import is_still, open_media
 
 HONEST = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "flac", "ogg"}
@@ -30,18 +31,30 @@ def probe(job: Computation, path: str) -> dict[str, Any]:
     return _plain(info)
 
 
-def verify(job: Computation, path: str, duration: float | None = None, frames: int | None = None) -> dict[str, Any]:
+def verify(
+    job: Computation,
+    path: str,
+    duration: float | None = None,
+    frames: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> dict[str, Any]:
     """Decode a whole file; the MediaInfo tells what was decoded. Raises OutputInvalid, saying what differs."""
     file = Path(path)
     try:
-        with open_media(file) as container:
-            counts = _decode(job, container, file.name)
-            info = _measured(_describe(container, file), counts)
-            stated = _stated(container)
+        info, stated = (exr.measured(file), None) if exr.is_exr(file) else _read(job, file)
     except BadInput as error:
         raise OutputInvalid(error.message) from error
     _check(file.name, info, stated, duration, frames)
+    _check_size(file.name, info.first("video"), width, height)
     return _plain(info)
+
+
+def _read(job: Computation, file: Path) -> tuple[MediaInfo, float | None]:
+    """What was decoded, and the seconds that the header states."""
+    with open_media(file) as container:
+        counts = _decode(job, container, file.name)
+        return _measured(_describe(container, file), counts), _stated(container)
 
 
 def _plain(info: MediaInfo) -> dict[str, Any]:
@@ -181,6 +194,14 @@ def _check(name: str, info: MediaInfo, stated: float | None, duration: float | N
         raise OutputInvalid(f"{name} decodes to {seconds}.")
     if stated is not None and stated - (info.duration or 0.0) > max(0.3, 0.005 * stated):
         raise OutputInvalid(f"{name} decodes to {info.duration or 0.0:.1f} s where its header says {stated:.1f} s.")
+
+
+def _check_size(name: str, video: Stream | None, width: int | None, height: int | None) -> None:
+    real = (video.width, video.height) if video is not None else (None, None)
+    wanted = (real[0] if width is None else width, real[1] if height is None else height)
+    if real != wanted:
+        size = f"{real[0]} × {real[1]} pixels" if video is not None else "no picture"
+        raise OutputInvalid(f"{name} has {size} where {wanted[0]} × {wanted[1]} were expected.")
 
 
 def _differ(real: float, expected: float) -> bool:
