@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zeus import mediaworker
-from zeus.engine import Completed, MediaInfo, Span
+from zeus.engine import Completed, MediaInfo, Span, Version
 from zeus.errors import ToolFailed
 
 
@@ -32,6 +32,8 @@ class Context:
 
     def __init__(self, folder: Path, args: Any, source: Path | None, span: Span | None = None) -> None:
         self.args, self.input, self.span = args, source, span
+        self.version: Version | None = None
+        self.installed: list[Version] = []
         self.folder = self.cache = folder / "work"
         self.out = folder / "out"
         self.folder.mkdir(exist_ok=True)
@@ -41,6 +43,9 @@ class Context:
         self.argvs: list[list[str]] = []
         self.started = asyncio.Event()
         self.process: asyncio.subprocess.Process | None = None
+
+    def managed(self, engine: str) -> list[Version]:
+        return self.installed
 
     async def spawn(
         self,

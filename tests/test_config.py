@@ -237,10 +237,12 @@ def test_the_example_is_not_stale() -> None:
 def test_the_example_holds_every_setting_at_its_default(nothing: Path) -> None:
     assert tomllib.loads(example()) == {section: {} for section in SECTIONS}
     settings = load_text(nothing, re.sub(r"(?m)^#(\w+ = |\[)", r"\1", example()))
-    assert set(settings.origins) == set(load_text(nothing, "").origins) | {"engines.ffmpeg.slots"}
+    assert set(settings.origins) == set(load_text(nothing, "").origins) | {
+        f"engines.ffmpeg.{key}" for key in ("slots", "mirror", "auto_install")
+    }
     assert set(settings.origins.values()) == {"config.toml"}
     assert settings.config == msgspec.structs.replace(
-        Config(), node=settings.config.node, engines={"ffmpeg": {"slots": 1}}
+        Config(), node=settings.config.node, engines={"ffmpeg": {"slots": 1, "mirror": "", "auto_install": False}}
     )
 
 

@@ -51,7 +51,7 @@ def lame_api(lame: Node, session: aiohttp.ClientSession) -> Api:
 async def test_the_list_has_versions_and_availability_and_in_full_all_else(api: Api) -> None:
     status, standard = await api.get("/api/engines")
     assert status == 200 and {"ffmpeg", "video", "noop"} <= set(standard)
-    assert set(standard["ffmpeg"]) == {"available", "reason", "versions"}
+    assert set(standard["ffmpeg"]) == {"available", "reason", "versions", "downloads"}
     assert standard["ffmpeg"]["available"] is True
     assert standard["noop"]["versions"] == [{"version": "1", "source": "builtin"}]
     _, full = await api.get("/api/engines", params={"response_type": "full"})
@@ -103,7 +103,7 @@ async def test_unknown_engines_are_404(api: Api) -> None:
 async def test_a_broken_plugin_is_listed_with_its_reason(lame_api: Api) -> None:
     _, listed = await lame_api.get("/api/engines")
     assert listed["torn"]["available"] is False and "nothing_of_this_name" in listed["torn"]["reason"]
-    assert listed["lame"] == {"available": False, "reason": "Its leg is broken.", "versions": []}
+    assert listed["lame"] == {"available": False, "reason": "Its leg is broken.", "versions": [], "downloads": []}
     assert "torn" not in (await lame_api.get("/api/engines/names"))[1]
     _, seen = await lame_api.get("/api/engines/torn/availability")
     assert (seen["available"], seen["slots"]) == (False, 0) and "nothing_of_this_name" in seen["reason"]

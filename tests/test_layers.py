@@ -27,8 +27,8 @@ LAYERS = (
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " guardian names peers failpoint tokens unpack",
-    "engine config wire",
+    " guardian names peers failpoint tokens downloads unpack selection",
+    "engine config wire versions",
     "errors model",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
@@ -115,7 +115,7 @@ def test_plugins_import_no_other_plugin() -> None:
 
 
 def test_http_is_at_the_edge() -> None:
-    assert {name.split(".")[1] for name in users({"aiohttp"}, ZEUS)} == {"api", "peers"}
+    assert {name.split(".")[1] for name in users({"aiohttp"}, ZEUS)} == {"api", "peers", "downloads"}
     web = {name for name, found in ZEUS.items() if any(each.startswith("aiohttp.web") for each in found)}
     assert {name.split(".")[1] for name in web} == {"api"}
     assert not users({"aiohttp"}, PLUGINS)

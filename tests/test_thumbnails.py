@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -411,14 +412,18 @@ async def test_many_clients_cause_one_preview(
     assert len({data for _, _, data in found}) == 1
 
 
-async def test_with_a_job_its_previews_go(node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("removal", ["/api/jobs/{}/delete?confirm=1", "/api/_debug/clear_history"])
+async def test_with_a_job_its_previews_go(
+    node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path, removal: str
+) -> None:
+    msgspec.structs.force_setattr(node.zeus.config.node, "debug", True)
     Image.new("RGB", (20, 10), RED).save(tmp_path / "a.png")
     job_id = await publish(tmp_path / "a.png")
     assert (await look(api, job_id))[0] == 200
     folder = node.zeus.files.cache / "thumbnails"
     assert len(list(folder.iterdir())) == 1
-    assert (await api.post(f"/api/jobs/{job_id}/delete?confirm=1"))[0] == 200
-    assert list(folder.iterdir()) == []
+    assert (await api.post(removal.format(job_id)))[0] == 200
+    assert list(folder.iterdir()) == [] and (await api.get(f"/api/jobs/{job_id}"))[0] == 404
 
 
 @pytest.mark.parametrize(("degrees", "green"), [(90, (60, 230)), (180, (230, 60)), (270, (60, 10))])

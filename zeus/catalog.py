@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,14 @@ PATIENCE = 60.0
 log = logging.getLogger(__name__)
 
 
+class _Answer(NamedTuple):
+    """What an engine answers, or will; stale after `until`, or once other versions of it are installed."""
+
+    task: asyncio.Task[Any]
+    until: float
+    managed: list[Version]
+
+
 class Catalog:
     """Asks engines on behalf of many; a hook that fails is an answer too, never an error of the node."""
 
@@ -32,12 +40,14 @@ class Catalog:
         tools: Tools,
         places: Callable[[], Sequence[Place]],
         free_places: Callable[[], Sequence[Place]],
+        is_automatic: Callable[[str], bool],
     ) -> None:
         self._registry = registry
         self._tools = tools
         self._places = places
         self._free_places = free_places
-        self._answers: dict[tuple[str, str], tuple[float, asyncio.Task[Any]]] = {}
+        self._is_automatic = is_automatic
+        self._answers: dict[tuple[str, str], _Answer] = {}
 
     @property
     def engines(self) -> Mapping[str, Engine[Any]]:
@@ -58,8 +68,13 @@ class Catalog:
         raise NotFound(f'There is no engine "{name[:80]}" here.{because}', code="engine_not_found")
 
     async def reason(self, name: str) -> str | None:
-        """Why this machine cannot run an engine, or None. Raises NotFound."""
+        """Why this machine cannot run an engine, or None; also where its first job has a version installed.
+
+        Raises NotFound.
+        """
         answer: str | None = await self._answer(name, "ready", _text)
+        if answer is not None and self._is_automatic(name) and not await self.versions(name):
+            return None
         return answer
 
     async def versions(self, name: str) -> list[Version]:
@@ -83,17 +98,17 @@ class Catalog:
 
     def close(self) -> None:
         """Give up what is still being asked."""
-        for _, task in self._answers.values():
-            task.cancel()
+        for answer in self._answers.values():
+            answer.task.cancel()
 
     async def _answer(self, name: str, hook: str, otherwise: Callable[[Exception], Any]) -> Any:
         """The last answer while it is fresh; else the engine is asked once for all who wait, whoever goes away."""
-        engine = self.get(name)
-        asked, task = self._answers.get((name, hook), (0.0, None))
-        if task is None or (task.done() and time.monotonic() > asked + FRESH):
+        engine, managed = self.get(name), self._tools.managed(name)
+        answer = self._answers.get((name, hook))
+        if answer is None or answer.managed != managed or (answer.task.done() and time.monotonic() > answer.until):
             task = asyncio.get_running_loop().create_task(self._ask(engine, hook, otherwise))
-            self._answers[name, hook] = time.monotonic(), task
-        return await asyncio.shield(task)
+            answer = self._answers[name, hook] = _Answer(task, time.monotonic() + FRESH, managed)
+        return await asyncio.shield(answer.task)
 
     async def _ask(self, engine: Engine[Any], hook: str, otherwise: Callable[[Exception], Any]) -> Any:
         try:

@@ -36,6 +36,38 @@ class Version(msgspec.Struct, frozen=True):
     path: str | None = None
 
 
+class Archive(msgspec.Struct, frozen=True):
+    """The archives that hold an engine's tool for one system (linux, windows, macos) and processor (x64, arm64)."""
+
+    system: str
+    cpu: str
+    file: str
+    """A regular expression of the whole file name, with a group `version`. Name only what ends in .zip, .tar, .tar.gz,
+    .tar.bz2 or .tar.xz: Zeus unpacks nothing else."""
+    executable: str
+    """Where the tool lies in what is unpacked: a path in which `*` stands for one folder, such as "*/bin/ffmpeg"."""
+
+
+class ReleaseSource(msgspec.Struct, frozen=True):
+    """Where the versions of an engine's tool are published that Zeus may install, verify and remove."""
+
+    index: str
+    """The URL of a folder, with its slash at the end; `[engines.NAME] mirror` takes its place."""
+    archives: tuple[Archive, ...]
+    sums: str
+    """The file beside an archive with its sha256, as `sha256sum` writes it; "{version}" in it stands for the version.
+    Where no version is in it, it is the list of the archives too, and no listing of the folder is asked for."""
+    version_line: str
+    """A regular expression of what the tool prints about itself, with a group `version`."""
+    version_arguments: tuple[str, ...] = ("--version",)
+    """What the tool is called with to print it."""
+    folder: str | None = None
+    """A regular expression of the names in the index that are folders of archives, with a group `series` such as 4.2;
+    None where the archives lie in the index itself."""
+    lts: tuple[str, ...] = ()
+    """The series with long-term support."""
+
+
 class Stream(msgspec.Struct, frozen=True):
     """One stream of a media file. Sizes in pixels, `fps` in frames a second, `duration` in seconds."""
 
@@ -64,8 +96,33 @@ class MediaInfo(msgspec.Struct, frozen=True):
         return next((stream for stream in self.streams if stream.kind == kind), None)
 
 
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """One scene of a project file, as it was saved.
+
+    `width` and `height` in pixels before `resolution_percentage`; `camera`: the one that it shows, or None.
+    """
+
+    name: str
+    span: Span
+    frame_step: int = 1
+    fps: float
+    width: int
+    height: int
+    resolution_percentage: int = 100
+    cameras: tuple[str, ...] = ()
+    camera: str | None = None
+    needs_camera: bool = True
+    engine: str = ""
+    export_format: str = ""
+    samples: int | None = None
+
+
 class Facts(msgspec.Struct, frozen=True):
-    """What an engine found out about an input file, without working on it."""
+    """What an engine found out about an input file, without working on it.
+
+    Of a project with several scenes: `scene` is the one that is shown first, and the fields above it are that one's.
+    `made_by`: the version of the program that wrote it.
+    """
 
     span: Span | None = None
     fps: float | None = None
@@ -74,6 +131,9 @@ class Facts(msgspec.Struct, frozen=True):
     duration: float | None = None
     cameras: tuple[str, ...] = ()
     missing_files: tuple[str, ...] = ()
+    scene: str | None = None
+    scenes: tuple[Scene, ...] = ()
+    made_by: str | None = None
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -122,6 +182,9 @@ class Tools(Protocol):
 
     cache: Path
     """A folder that the engine may keep files in between tasks."""
+
+    def managed(self, engine: str) -> list[Version]:
+        """The versions of an engine that Zeus installed from its `releases`, the newest first; from memory."""
 
     async def spawn(
         self,
@@ -205,6 +268,9 @@ class RunContext(Tools, Protocol[A]):
     """One attempt at one task."""
 
     args: A
+    version: Version | None
+    """What the job's `renderer_version` means here: the one of the engine's `versions` that shall do the work. None
+    where the engine lists none."""
     span: Span | None
     input: Path | None
     """The job's input file, or None. Not to be changed."""
@@ -262,7 +328,9 @@ class Engine(ABC, Generic[A]):
     """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree.
     A `frame_step` in it says that only each so many-th frame is made."""
     Settings: ClassVar[type[msgspec.Struct]] = NoSettings
-    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside `slots`."""
+    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside what Zeus itself takes from there."""
+    releases: ClassVar[ReleaseSource | None] = None
+    """Where versions of its tool can be had that Zeus may install; None where there are none to manage."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
@@ -276,7 +344,8 @@ class Engine(ABC, Generic[A]):
 
     @abstractmethod
     async def versions(self, tools: Tools) -> list[Version]:
-        """The installed versions, the preferred one first."""
+        """The installed versions, the preferred one first; with `tools.managed(self.name)` among them where the engine
+        has `releases`. Asked before each attempt: look at a tool once, not each time."""
 
     async def help(self, tools: Tools) -> str:
         """A help text for people: that of the engine's tool, or what the engine is and which arguments it takes."""

@@ -7,6 +7,6 @@ import signal
 
 
 def failpoint(name: str) -> None:
-    """Die here by SIGKILL when ZEUS_FAILPOINT is `name`: upload, commit, spawn, publish or end."""
+    """Die here by SIGKILL when ZEUS_FAILPOINT is `name`: upload, commit, spawn, publish, end, unpacked or placed."""
     if os.environ.get("ZEUS_FAILPOINT") == name:
         os.kill(os.getpid(), signal.SIGKILL)

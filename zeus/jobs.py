@@ -154,10 +154,9 @@ class Jobs:
         await self._discard(ids)
         return gone
 
-    async def clear_history(self) -> None:
-        """Remove all jobs that have ended."""
-        for job in await self._store.ended():
-            await self._discard(await self._store.delete(job.id))
+    async def ended(self) -> list[str]:
+        """The ids of all jobs that have ended and are no subjobs."""
+        return [job.id for job in await self._store.ended()]
 
     def model_state(self, engine_name: str, model: str | None = None) -> ModelState:
         """The state of the generation model."""

@@ -45,6 +45,17 @@ async def look(storage: Path) -> Machine:
     return await asyncio.to_thread(_look, storage, gpus)
 
 
+SYSTEMS = {"linux": "linux", "windows": "windows", "macos": "macos", "darwin": "macos"}
+CPUS = {"x64": "x64", "x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}
+"""The words of others for systems and processors, and ours."""
+
+
+def own_platform() -> tuple[str, str]:
+    """This machine's system (linux, windows, macos) and processor (x64, arm64), or what Python calls them."""
+    system, cpu = platform.system().lower(), platform.machine().lower()
+    return SYSTEMS.get(system, system), CPUS.get(cpu, cpu)
+
+
 def raise_descriptor_limit() -> None:
     """Allow this process as many open files as the system lets it: each waiting client is one."""
     import resource

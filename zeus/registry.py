@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zeus.config.settings import ENGINE_SETTINGS
 from zeus.engine import API_VERSION, Engine
 from zeus.errors import BadInput, ConfigError
 from zeus.names import without_folders
@@ -67,7 +68,7 @@ class Registry:
             return self.engines[name]
         reason = next((f" It could not be loaded: {each.reason}." for each in self.broken if each.name == name), "")
         known = ", ".join(sorted(self.engines)) or "none"
-        raise BadInput(f'There is no engine "{name}" here; there are: {known}.{reason}', code="unknown_engine")
+        raise BadInput(f'There is no engine "{name[:80]}" here; there are: {known}.{reason}', code="unknown_engine")
 
     def for_filename(self, filename: str) -> Engine[Any] | None:
         """The engine that takes files of this name, or None."""
@@ -124,7 +125,9 @@ def _classes(module: types.ModuleType) -> list[type[Engine[Any]]]:
 
 
 def _settings(kind: type[Engine[Any]], values: Mapping[str, Any]) -> msgspec.Struct:
-    own = {key: value for key, value in values.items() if key != "slots"}
+    own = {key: value for key, value in values.items() if key not in ENGINE_SETTINGS}
+    if kind.releases is None and (useless := sorted({"mirror", "auto_install"} & {*values})):
+        raise ConfigError(f"engines.{kind.name}.{useless[0]}: Zeus manages no versions of this engine.")
     try:
         return msgspec.convert(own, kind.Settings, strict=False)
     except msgspec.ValidationError as error:

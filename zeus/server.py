@@ -17,6 +17,7 @@ from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
+from zeus.downloads import Downloads
 from zeus.engine import Engine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
@@ -33,6 +34,7 @@ from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
 from zeus.schedule.runner import Runner
+from zeus.selection import Selection
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
@@ -59,6 +61,7 @@ class Zeus(msgspec.Struct, frozen=True):
     media: Media
     thumbnails: Thumbnails
     presets: Presets
+    downloads: Downloads
     benchmarks: Benchmarks
     tools: LocalTools
     failed: asyncio.Future[ZeusError]
@@ -96,20 +99,25 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
-        tools = LocalTools(children, media, inference, files.cache)
+        downloads = _downloads(config, registry, files, children)
+        stack.push_async_callback(downloads.close)
+        await downloads.open()
+        tools = LocalTools(children, media, inference, files.cache, downloads.managed)
+        selection = Selection(downloads, tools)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(
             config.node.name, config.jobs.slots, _slots(config, registry),
-            registry, files, children, tools, config.files.log_bytes,
+            registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
-        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places)
+        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
             registry,
             inspections.before,
+            selection.check,
             max_attempts=config.jobs.max_attempts,
             local_roots=_paths(config.files.local_roots),
         )
@@ -135,7 +143,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         yield Zeus(
             config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
-            Presets(registry, files.root / "presets.yaml"), Benchmarks(files, tools), tools, failed,
+            Presets(registry, files.root / "presets.yaml"), downloads, Benchmarks(files, tools), tools, failed,
         )  # fmt: skip
 
 
@@ -173,4 +181,9 @@ async def _end_all(tasks: Sequence[asyncio.Future[None]]) -> None:
 
 
 def _slots(config: Config, registry: Registry) -> dict[str, int]:
-    return {name: int(config.engines.get(name, {}).get("slots", 1)) for name in registry.engines}
+    return {name: config.engine(name).slots for name in registry.engines}
+
+
+def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
+    sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
+    return Downloads(files, children, sources, {name: config.engine(name) for name in sources})

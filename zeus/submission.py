@@ -78,6 +78,12 @@ class Inspect(Protocol):
     async def __call__(self, engine: Engine[Any], source: Source) -> Facts | None: ...
 
 
+class CheckVersion(Protocol):
+    """Raises BadInput when a wish for a version of an engine means none that is here or can be had, or NotReady."""
+
+    async def __call__(self, engine: Engine[Any], wish: str) -> None: ...
+
+
 class FindProject(Protocol):
     """The project file of an archive as a source of its own; any other source as it is. Raises BadInput, NoSpace."""
 
@@ -94,9 +100,18 @@ class Checked(msgspec.Struct, frozen=True):
 class Submissions:
     """Makes jobs of requests, with the engines and the rules of one node."""
 
-    def __init__(self, registry: Registry, inspect: Inspect, *, max_attempts: int, local_roots: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        inspect: Inspect,
+        check_version: CheckVersion,
+        *,
+        max_attempts: int,
+        local_roots: Sequence[Path],
+    ) -> None:
         self._registry = registry
         self._inspect = inspect
+        self._check_version = check_version
         self._max_attempts = max_attempts
         self._local_roots = local_roots
 
@@ -130,6 +145,7 @@ class Submissions:
         engine = self._engine(request, source)
         if engine.needs_input and source is None:
             raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
+        await self._check_version(engine, request.renderer_version)
         facts = await self._inspect(engine, source) if source is not None else None
         parent = self._job(request, engine, source, facts)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
@@ -186,8 +202,6 @@ class Submissions:
         return None if given is None else Source(given.filename, upload=given)
 
     def _engine(self, request: JobRequest, source: Source | None) -> Engine[Any]:
-        if request.renderer_version != "latest":
-            raise BadInput('renderer_version: only "latest" can be asked for here.', code="unknown_version")
         if request.renderer is not None:
             return self._registry.get(request.renderer)
         if source is None:

@@ -6,9 +6,13 @@ A client ignores fields that it does not know. Times are RFC 3339 UTC strings, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+MOST = (1 << 31) - 1
+"""Of what another node counts."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -107,9 +111,9 @@ class SubjobUpdate(msgspec.Struct, frozen=True):
 
     id: str
     status: str
-    attempt: int
-    percent_complete: int
-    completed_frames: int = 0
+    attempt: Annotated[int, Meta(ge=0, le=MOST)]
+    percent_complete: Annotated[int, Meta(ge=0, le=100)]
+    completed_frames: Annotated[int, Meta(ge=0, le=MOST)] = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -199,12 +203,49 @@ class VersionView(msgspec.Struct, frozen=True):
     source: str
 
 
+class DownloadView(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that is on its way, or why it did not come. `size` is None until it is known."""
+
+    version: str
+    state: str
+    percent: int
+    bytes: int
+    size: int | None
+    reason: str | None = None
+
+
+class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a version can be had for a system; `versions` are all that were meant, the newest first."""
+
+    engine: str
+    version: str | None
+    available: bool
+    installed: bool
+    system_os: str
+    cpu: str
+    file: str | None = None
+    url: str | None = None
+    versions: Sequence[str] = ()
+    reason: str | None = None
+
+
+class NewestView(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version that can be had for a system, and the newest with long-term support."""
+
+    engine: str
+    version: str
+    lts: str | None
+    system_os: str
+    cpu: str
+
+
 class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     """One engine, and whether this machine can run it; `reason` says why not."""
 
     available: bool
     reason: str | None = None
     versions: Sequence[VersionView] = ()
+    downloads: Sequence[DownloadView] = ()
 
 
 class EngineDetails(EngineView, frozen=True, kw_only=True):
@@ -278,6 +319,24 @@ class UploadView(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class SceneView(msgspec.Struct, frozen=True, kw_only=True):
+    """One scene of a project file, as it was saved; its size in pixels is before the percentage."""
+
+    name: str
+    start_frame: int
+    end_frame: int
+    frame_step: int
+    fps: float
+    width: int
+    height: int
+    resolution_percentage: int
+    cameras: Sequence[str]
+    camera: str | None
+    engine: str
+    export_format: str
+    samples: int | None
+
+
 class UploadFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine that takes files of its name found in an upload."""
 
@@ -290,6 +349,9 @@ class UploadFacts(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None
     cameras: Sequence[str]
     missing_files: Sequence[str]
+    scene: str | None
+    scenes: Sequence[SceneView]
+    made_by: str | None
 
 
 class DiskSpeed(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from .finder import Build, Finder
 from .formats import CONTAINERS
 from .inputs import Work, examine, facts
 from .lines import Progress, ProgressReader, is_progress
+from .releases import RELEASES
 from .sequences import PICTURES
 
 MOVIES = "mp4,m4v,mov,mkv,webm,avi,mpg,mpeg,m2v,ts,mts,m2ts,vob,flv,wmv,asf,mxf,3gp,3g2,ogv,ivf,dv,gif,apng,y4m,nut"
@@ -41,6 +42,7 @@ class FFmpegEngine(Engine[FFmpegArgs]):
     needs_input = True
     Args = FFmpegArgs
     Settings = FFmpegSettings
+    releases = RELEASES
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -82,7 +84,7 @@ class FFmpegEngine(Engine[FFmpegArgs]):
             raise BadInput("FFmpeg needs an input file.")
         args = context.args
         work = await examine(context, context.input, args, context.span)
-        build = await self._finder.best(context)
+        build = await self._finder.chosen(context, context.version)
         _check_encoders(build, args)
         encoder = await self._encoder(context, build)
         if encoder.hardware is None or args.hardware != "auto":

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -56,8 +56,6 @@ class Finder:
 
     def __init__(self, path: str | None) -> None:
         self._configured = path
-        # the first that runs is used; a finder of managed versions belongs after the configured one
-        self._finders: list[Callable[[], Iterator[tuple[str, Path]]]] = [lambda: configured(path), bundled, on_path]
         self._builds: dict[tuple[Path, int], Build | None] = {}
         self._working: dict[tuple[Path, str], Encoder | None] = {}
         self._lock = asyncio.Lock()
@@ -65,12 +63,15 @@ class Finder:
     async def builds(self, tools: Tools) -> list[Build]:
         """All that run, the preferred one first. A configured one that does not run leaves none: it was asked for."""
         found: list[Build] = []
-        for source, path in (pair for finder in self._finders for pair in finder()):
+        managed = {Path(each.path): each.version for each in tools.managed("ffmpeg") if each.path is not None}
+        places = [*configured(self._configured), *(("managed", path) for path in managed), *bundled(), *on_path()]
+        for source, path in places:
             build = await self._look(tools, source, path)
             if build is None and source == "configured":
                 return []
             if build is not None and build.path not in [other.path for other in found]:
-                found.append(build)
+                # a managed one is known by the name that it was asked for and is removed by
+                found.append(msgspec.structs.replace(build, version=managed.get(path, build.version)))
         return found
 
     async def reason(self, tools: Tools) -> str | None:
@@ -87,6 +88,15 @@ class Finder:
         if not builds:
             raise TaskFailed(await self.reason(tools), code="not_ready")
         return builds[0]
+
+    async def chosen(self, tools: Tools, version: Version | None) -> Build:
+        """The one that an attempt shall use. Raises TaskFailed when it does not run."""
+        if version is None:
+            return await self.best(tools)
+        for build in await self.builds(tools):
+            if str(build.path) == version.path:
+                return build
+        raise TaskFailed(f"FFmpeg {version.version} does not run here any more.", code="not_ready")
 
     async def hardware(self, tools: Tools, build: Build, codec: str, kind: str) -> Encoder | None:
         """A working hardware encoder for a codec: of one kind, or with "auto" the first that works; else None."""

@@ -72,10 +72,10 @@ ROWS = (
     Row("GET", "/api/engines/{engine}/availability", (200,)),
     Row("GET", "/api/engines/{engine}/args", (200,)),
     Row("GET", "/api/engines/{engine}/help", (200,)),
-    Row("GET", "/api/engines/download_available", (200,), LATER),
-    Row("GET", "/api/engines/most_recent_version", (200,), LATER),
-    Row("POST", "/api/engines/download", (202,), LATER),
-    Row("POST", "/api/engines/delete", (200,), LATER),
+    Row("GET", "/api/engines/download_available", (200,)),
+    Row("GET", "/api/engines/most_recent_version", (200, 404)),
+    Row("POST", "/api/engines/download", (202, 404)),
+    Row("POST", "/api/engines/delete", (200, 404, 409)),
 )
 
 JOB_FIELDS = [

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import aiohttp
 import pytest
 
-from tests.conftest import Api, NodeProcess, need
+from tests.conftest import STUBS, Api, NodeProcess, need
+from tests.releases import ENGINES, publisher, tool
 
 
 @pytest.fixture
@@ -90,6 +92,32 @@ async def test_a_node_starts_on_a_full_disk_and_settles_its_jobs_when_there_is_r
     ballast.unlink()
     assert (await api.until(job_id))["status"] == "finished"
     assert await asyncio.to_thread(node.stop) == 0
+
+
+async def test_an_engines_version_that_does_not_fit_leaves_nothing_but_its_archive(
+    small_disk: Path, spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession
+) -> None:
+    async with publisher() as mirror:
+        path = mirror.publish("4.2.3", tool("4.2.3", ballast=bytes(12 << 20)))
+        engines = {"tooled": {"mirror": mirror.url}}
+        node = spawn_node(plugins={"folders": [str(STUBS / "plugins"), str(ENGINES)]}, engines=engines)
+        api = Api(session, await asyncio.to_thread(node.start))
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(bytes(6 << 20))
+        url = "/api/engines/download?engine=tooled"
+        assert (await api.post(url))[0] == 202
+        while (view := (await api.get("/api/engines/tooled"))[1]["downloads"][0])["state"] != "failed":
+            await asyncio.sleep(0.05)
+        assert "disk is full" in view["reason"]
+        left = [each.name for each in (small_disk / "engines" / "tooled").iterdir()]
+        assert len(left) == 1 and left[0].endswith(".part")
+        assert await upload(api, 600_000) == (200, ANY)
+        ballast.unlink()
+        assert (await api.post(url))[0] == 202
+        while not (await api.get("/api/engines/tooled"))[1]["versions"]:
+            await asyncio.sleep(0.05)
+        assert [asked for each, asked in mirror.asked if each == path] == [None, f"bytes={len(mirror.files[path])}-"]
+        assert await asyncio.to_thread(node.stop) == 0
 
 
 async def test_a_job_whose_time_comes_while_the_disk_is_full_starts_later(

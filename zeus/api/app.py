@@ -22,6 +22,7 @@ from zeus.api.guard import accept_body, make_guard, needs_token
 from zeus.api.keys import ACCESS, ADDRESS, BODIES, DOCUMENT, LISTS, ZEUS
 from zeus.api.listening import Address, listen
 from zeus.api.lists import JobLists
+from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
 from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
@@ -32,7 +33,8 @@ from zeus.tokens import Tokens, ensure_owner
 
 EXIT_STORE_FAILED = 70
 SHUTDOWN = 15.0
-"""Seconds that open requests get at the end; long polls are let go at once."""
+"""Seconds that open requests get at the end; long polls are let go at once. aiohttp spends its timeout twice: before it
+ends the bodies that still arrive, and after."""
 KEEP_ALIVE = 75.0
 """Seconds that a connection may wait for its next request: longer than proxies keep theirs."""
 
@@ -63,7 +65,8 @@ def make_app(zeus: Zeus) -> web.Application:
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, accept_body], client_max_size=http.max_json_bytes
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
     app[ACCESS], app[ADDRESS] = access, Address()
@@ -83,7 +86,7 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         app = make_app(zeus)
         runner = web.AppRunner(
             app, handle_signals=False, access_log=None, auto_decompress=False,
-            shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE,
+            shutdown_timeout=SHUTDOWN / 2, keepalive_timeout=KEEP_ALIVE,
         )  # fmt: skip
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import errno
 import hashlib
-import math
+import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -31,30 +32,14 @@ from zeus.submission import Upload
 T = TypeVar("T")
 CHUNK = 1 << 18
 BLOCK = 1 << 20
-TRUE = frozenset({"1", "true", "yes", "on"})
+LARGE = 1 << 16
+"""Bytes of JSON from which on it is decoded in a thread."""
 
 
 class Readable(Protocol):
     """A body or a part of one."""
 
     async def read_chunk(self, size: int = ...) -> bytes: ...
-
-
-def flag(request: web.Request, name: str) -> bool:
-    """Whether a query parameter says yes."""
-    return request.query.get(name, "").lower() in TRUE
-
-
-def number(request: web.Request, name: str, default: float, least: float, most: float) -> float:
-    """A query parameter that is a number within bounds, both included. Raises BadInput."""
-    text = request.query.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise BadInput(f"{name}: a number from {least:g} to {most:g}.", code="invalid_field")
-    return value
 
 
 async def read_json(request: web.Request) -> Any:
@@ -68,15 +53,21 @@ async def read_json(request: web.Request) -> Any:
     while chunk := await arriving(request.content.readany(), limits):
         body += chunk
         _check_size(len(body), limits)
-    return parse_json(bytes(body))
+    return await parse_json(bytes(body))
 
 
-def parse_json(body: bytes) -> Any:
-    """Decode JSON. Raises BadInput."""
+async def parse_json(body: bytes) -> Any:
+    """Decode JSON. Raises BadInput, also for a field that is given twice."""
+    return _decode(body) if len(body) < LARGE else await asyncio.to_thread(_decode, body)
+
+
+def _decode(body: bytes) -> Any:
     if not body.strip():
         raise BadInput("The request has no body; send JSON.", code="missing_body")
     try:
-        return msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
+        ONCE.decode(body.decode())  # msgspec takes the last of two and says nothing
+        return value
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
@@ -92,6 +83,18 @@ def convert(value: Any, kind: type[T]) -> T:
         if unknown := re.fullmatch("Object contains unknown field `(.*)`", text, re.S):
             raise BadInput(f'{where}The field "{unknown[1][:80]}" is not known.', code="unknown_field") from error
         raise BadInput(f"{where}{text}.", code="invalid_field") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise BadInput(f"{name[:80]}: the field is given more than once.", code="repeated_field")
+    return found
+
+
+ONCE = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
+"""Looks for repeated fields; of numbers it has no opinion."""
 
 
 def as_object(value: Any) -> Mapping[str, Any]:

@@ -10,11 +10,13 @@ from aiohttp import web
 
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
-from zeus.catalog import Catalog, schema
+from zeus.catalog import schema
+from zeus.downloads import Download
 from zeus.engine import Version
 from zeus.errors import BadInput, NotFound
 from zeus.names import safe_name
-from zeus.wire import EngineAvailability, EngineDetails, EngineView, VersionView
+from zeus.server import Zeus
+from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, VersionView
 
 KINDS = ("standard", "full")
 
@@ -23,7 +25,7 @@ async def engines(request: web.Request) -> web.Response:
     """All engines by name, and the plugins that could not be loaded."""
     catalog, full = request.app[ZEUS].catalog, _is_full(request)
     names = sorted({*catalog.engines, *catalog.broken})
-    views = await asyncio.gather(*(_view(catalog, name, full) for name in names))
+    views = await asyncio.gather(*(engine_view(request.app[ZEUS], name, full) for name in names))
     return json_response(dict(zip(names, views, strict=True)))
 
 
@@ -42,12 +44,12 @@ async def for_filename(request: web.Request) -> web.Response:
 
 
 async def engine(request: web.Request) -> web.Response:
-    return json_response(await _view(request.app[ZEUS].catalog, request.match_info["engine"], _is_full(request)))
+    return json_response(await engine_view(request.app[ZEUS], request.match_info["engine"], _is_full(request)))
 
 
 async def availability(request: web.Request) -> web.Response:
     zeus, name = request.app[ZEUS], request.match_info["engine"]
-    view = await _view(zeus.catalog, name, full=False)
+    view = await engine_view(zeus, name, full=False)
     free, slots = zeus.catalog.slots(name)
     return json_response(
         EngineAvailability(
@@ -78,22 +80,40 @@ def _is_full(request: web.Request) -> bool:
     return kind == "full"
 
 
-async def _view(catalog: Catalog, name: str, full: bool) -> EngineView:
+async def engine_view(zeus: Zeus, name: str, full: bool) -> EngineView:
+    """One engine, or a plugin that could not be loaded. Raises NotFound."""
+    catalog = zeus.catalog
     if name in catalog.broken:
         kind = EngineDetails if full else EngineView
         return kind(available=False, reason=catalog.broken[name].reason)
     found = catalog.get(name)
+    coming = zeus.downloads.under_way(name)  # before the versions, or one that arrives meanwhile is in neither list
     reason, versions = await asyncio.gather(catalog.reason(name), catalog.versions(name))
+    here = {each.version for each in versions if each.source == "managed"}
+    downloads = [download_view(each) for each in coming if each.version not in here]
     if not full:
-        return EngineView(available=reason is None, reason=reason, versions=_versions(versions))
+        return EngineView(available=reason is None, reason=reason, versions=_versions(versions), downloads=downloads)
     return EngineDetails(
         available=reason is None,
         reason=reason,
         versions=_versions(versions),
+        downloads=downloads,
         supported_extensions=sorted(found.extensions),
         export_formats=list(found.export_formats),
         system_info=await catalog.system_info(name),
         ui_options=schema(found),
+    )
+
+
+def download_view(download: Download) -> DownloadView:
+    """How far a version has come."""
+    return DownloadView(
+        version=download.version,
+        state=download.state.value,
+        percent=download.percent,
+        bytes=download.done,
+        size=download.size,
+        reason=download.error.message if download.error is not None else None,
     )
 
 

@@ -14,6 +14,7 @@ from zeus.api import (
     add_job,
     archive,
     benchmarks,
+    docs,
     engines,
     events,
     generate,
@@ -26,6 +27,7 @@ from zeus.api import (
     status,
     thumbnails,
     uploads,
+    versions,
 )
 from zeus.api.access import Scopes
 from zeus.api.errors import Handler
@@ -49,7 +51,7 @@ class Route(msgspec.Struct, frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/model-status", generate.model_status, READ),
     Route("POST", "/api/generate", generate.generate, SUBMIT),
-    Route("GET", "/files/{job_id:.+}/out.mp4", generate.video, READ),
+    Route("GET", "/files/{job_id:(?s:.+)}/out.mp4", generate.video, READ),
     Route("GET", "/api/jobs", jobs.jobs, READ),
     Route("GET", "/api/jobs/long_poll", jobs.long_poll, READ),
     Route("GET", "/api/jobs/status/{status}", jobs.by_status, READ),
@@ -82,7 +84,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/healthz", status.healthz, PUBLIC),
     Route("GET", "/readyz", status.readyz, PUBLIC),
     Route("GET", "/api/openapi.json", openapi.openapi, READ),
-    Route("GET", "/api/docs", openapi.docs, READ),
+    Route("GET", "/api/docs", docs.docs, READ),
     Route("GET", "/api/snapshot", snapshot.snapshot, READ),
     Route("GET", "/api/full_status", snapshot.full_status, READ),
     Route("GET", "/api/presets", presets.presets, READ),
@@ -93,6 +95,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/engines", engines.engines, READ),
     Route("GET", "/api/engines/names", engines.names, READ),
     Route("GET", "/api/engines/for_filename", engines.for_filename, READ),
+    Route("GET", "/api/engines/download_available", versions.download_available, READ),
+    Route("GET", "/api/engines/most_recent_version", versions.most_recent_version, READ),
+    Route("POST", "/api/engines/download", versions.download, ADMIN),
+    Route("POST", "/api/engines/delete", versions.delete, ADMIN),
     Route("GET", "/api/engines/{engine}", engines.engine, READ),
     Route("GET", "/api/engines/{engine}/availability", engines.availability, READ),
     Route("GET", "/api/engines/{engine}/args", engines.args, READ),

@@ -7,25 +7,27 @@ from pathlib import Path
 
 from aiohttp import web
 
-from zeus.api.bodies import flag
 from zeus.api.keys import ZEUS
 from zeus.api.outputs import choose
+from zeus.api.parameters import flag
 from zeus.api.responses import SlicedFile, job_id_of
 from zeus.errors import BadInput, NotFound
 from zeus.model import ENDED, Output
 from zeus.thumbnails import BIG, SMALL, kind_of, pictures_of
 
-BOXES = {"": SMALL, "small": SMALL, "big": BIG}
+BOXES = {"small": SMALL, "big": BIG}
 
 
 async def thumbnail(request: web.Request) -> web.StreamResponse:
     zeus, query = request.app[ZEUS], request.query
-    box, movies = BOXES.get(query.get("size", "")), flag(request, "video_ok")
+    box, movies = BOXES.get(query.get("size", "small")), flag(request, "video_ok")
     if box is None:
         raise BadInput('size: "small" or "big".', code="invalid_field")
     job = await zeus.jobs.get(job_id_of(request))
     outputs = await zeus.jobs.outputs(job.id)
-    if query.get("filename"):
+    if query.get("filename") == "":
+        raise BadInput("filename: say which file.", code="missing_field")
+    if "filename" in query:
         chosen = choose(outputs, query["filename"])
     else:
         if job.status not in ENDED and (newest := await zeus.thumbnails.live(job, outputs, box)) is not None:

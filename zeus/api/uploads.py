@@ -14,11 +14,11 @@ from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import arriving, as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
-from zeus.engine import Facts
+from zeus.engine import Facts, Scene
 from zeus.errors import BadInput, Conflict, UnsupportedMedia
 from zeus.submission import Source
 from zeus.uploads import Record
-from zeus.wire import UploadFacts, UploadView
+from zeus.wire import SceneView, UploadFacts, UploadView
 
 TYPES = ("application/offset+octet-stream", "application/octet-stream")
 
@@ -26,9 +26,15 @@ TYPES = ("application/offset+octet-stream", "application/octet-stream")
 class NewUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file to come."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=1000)]
-    size: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
-    sha256: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$")] | None = None
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1000)],
+        Meta(description="The file's name, which chooses the engine"),
+    ]
+    size: Annotated[Annotated[int, Meta(ge=1, le=(1 << 63) - 1)], Meta(description="Bytes")]
+    sha256: Annotated[
+        Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$", max_length=64)] | None,
+        Meta(description="Of the whole content: verified at the end"),
+    ] = None
 
 
 async def create(request: web.Request) -> web.Response:
@@ -75,8 +81,16 @@ async def facts(request: web.Request) -> web.Response:
             duration=found.duration,
             cameras=found.cameras,
             missing_files=found.missing_files,
+            scene=found.scene,
+            scenes=[_scene(each) for each in found.scenes],
+            made_by=found.made_by,
         )
     )
+
+
+def _scene(scene: Scene) -> SceneView:
+    own = {name: getattr(scene, name) for name in SceneView.__struct_fields__ if hasattr(scene, name)}
+    return SceneView(start_frame=scene.span.start, end_frame=scene.span.end, **own)
 
 
 async def delete(request: web.Request) -> web.Response:

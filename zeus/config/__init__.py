@@ -3,6 +3,7 @@
 from zeus.config.example import example
 from zeus.config.settings import (
     Config,
+    EngineConfig,
     FilesConfig,
     GenerateConfig,
     HttpConfig,
@@ -16,6 +17,7 @@ from zeus.config.sources import default_file, load
 
 __all__ = [
     "Config",
+    "EngineConfig",
     "FilesConfig",
     "GenerateConfig",
     "HttpConfig",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.inspect import Metadata, type_info
 
-from zeus.config.settings import ENGINE_SLOTS, Config
+from zeus.config.settings import Config, EngineConfig
 
 
 def example() -> str:
@@ -25,8 +25,9 @@ def example() -> str:
         for field in msgspec.structs.fields(section.type):
             value = "my-node" if field.default is msgspec.NODEFAULT else field.default
             lines += [f"# {_description(field.type)}", f"#{field.name} = {json.dumps(value)}"]
-    slots = f"# {_description(ENGINE_SLOTS)}"
-    lines += ["", "# An engine's own settings; docs/plugins.md lists them", "#[engines.ffmpeg]", slots, "#slots = 1"]
+    lines += ["", "# An engine's settings: these, and its own, which docs/plugins.md lists", "#[engines.ffmpeg]"]
+    for field in msgspec.structs.fields(EngineConfig):
+        lines += [f"# {_description(field.type)}", f"#{field.name} = {json.dumps(field.default)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -92,6 +92,23 @@ class GenerateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Annotated[str, Meta(min_length=1, description="The engine behind /api/generate")] = "video"
 
 
+class EngineConfig(msgspec.Struct, frozen=True):
+    """An engine's settings that are Zeus's own; the rest is the engine's"""
+
+    slots: Annotated[int, Meta(ge=1, le=1024, description="How many of this engine's tasks run at once")] = 1
+    mirror: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://[^\s/]\S*)?$",
+            title="a URL that begins with https:// or http://",
+            description="Where its versions are fetched from, laid out as their publisher does it. Empty: from there",
+        ),
+    ] = ""
+    auto_install: Annotated[bool, Meta(description="Install the version that a job asks for and that is not here")] = (
+        False
+    )
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a node."""
 
@@ -102,7 +119,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plugins: PluginsConfig = msgspec.field(default_factory=PluginsConfig)
     generate: GenerateConfig = msgspec.field(default_factory=GenerateConfig)
     engines: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
-    """[engines.NAME]: `slots` (default 1), the rest is the engine's own."""
+    """[engines.NAME]: the fields of EngineConfig, the rest is the engine's own."""
+
+    def engine(self, name: str) -> EngineConfig:
+        """Zeus's own settings of one engine."""
+        return msgspec.convert(self.engines.get(name, {}), EngineConfig, strict=False)
 
     @property
     def storage_path(self) -> Path:
@@ -120,8 +141,8 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
-ENGINE_SLOTS = Annotated[int, Meta(ge=1, le=1024, description="How many of this engine's tasks run at once")]
-"""[engines.NAME]: the one setting that is Zeus's own."""
+ENGINE_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineConfig)}
+"""[engines.NAME]: the types of the settings that are Zeus's own."""
 SECTIONS: dict[str, dict[str, Any]] = {
     section.name: {field.name: field.type for field in msgspec.structs.fields(section.type)}
     for section in msgspec.structs.fields(Config)

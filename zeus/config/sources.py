@@ -14,7 +14,7 @@ import msgspec
 from msgspec.inspect import BoolType, FloatType, IntType, Metadata, VarTupleType, type_info
 from platformdirs import user_config_path
 
-from zeus.config.settings import ENGINE_SLOTS, SECTIONS, Config, Settings, checkout
+from zeus.config.settings import ENGINE_SETTINGS, SECTIONS, Config, Settings, checkout
 from zeus.errors import ConfigError
 
 FLAGS = {
@@ -89,7 +89,7 @@ def _type_of(path: Key, where: str) -> Any:
         raise ConfigError(f"{where}: {path[0]} is a section: write [{path[0]}], then its keys")
     if path[0] == "engines":
         if len(path) > 2:
-            return ENGINE_SLOTS if path[2:] == ("slots",) else Any
+            return ENGINE_SETTINGS.get(path[2], Any) if len(path) == 3 else Any
         raise ConfigError(f"{where}: an engine's setting is written as [engines.NAME], then its key")
     if len(path) == 2 and path[1] in SECTIONS.get(path[0], {}):
         return SECTIONS[path[0]][path[1]]
@@ -123,10 +123,17 @@ def _expected(kind: Any) -> str:
     if isinstance(info, VarTupleType):
         return "a list of texts"
     if not isinstance(info, IntType | FloatType):
+        if title := _title(kind):
+            return title
         return EXPECTED_NAME if info.pattern else "a text" if not info.min_length else "a text that is not empty"
     noun = "a whole number" if isinstance(info, IntType) else "a number"
     lower, to = (f"above {info.gt}", ", at most") if info.gt is not None else (f"from {info.ge}", " to")
     return f"{noun} {lower}" + (f"{to} {info.le}" if info.le is not None else "")
+
+
+def _title(kind: Any) -> str:
+    info = type_info(kind)
+    return str((info.extra_json_schema or {}).get("title", "")) if isinstance(info, Metadata) else ""
 
 
 def _absolute(value: Any, base: Path) -> Any:

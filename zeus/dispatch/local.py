@@ -15,7 +15,7 @@ import msgspec
 
 from zeus.child import Children, uncancelled
 from zeus.dispatch import Reports
-from zeus.engine import Completed, Engine, Line, MediaInfo, Quality, Span
+from zeus.engine import Completed, Engine, Line, MediaInfo, Quality, Span, Version
 from zeus.errors import NoSpace, TaskFailed, ZeusError
 from zeus.files import Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
@@ -23,6 +23,7 @@ from zeus.joblog import JobLog
 from zeus.media import Media
 from zeus.model import Job, Place, Task
 from zeus.registry import Registry
+from zeus.selection import Selection
 from zeus.tool import run_tool
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,16 @@ class LocalTools:
     """What an engine may use of this node; see `zeus.engine.Tools`."""
 
     def __init__(
-        self, children: Children, media: Media, inference: InferenceExecutor, cache: Path, label: str = "tools"
+        self,
+        children: Children,
+        media: Media,
+        inference: InferenceExecutor,
+        cache: Path,
+        managed: Callable[[str], list[Version]],
+        label: str = "tools",
     ) -> None:
         self.cache = cache
+        self.managed = managed
         self._children = children
         self._media = media
         self._inference = inference
@@ -109,12 +117,14 @@ class LocalContext(LocalTools):
         tools: LocalTools,
         attempt: Attempt,
         args: Any,
+        version: Version | None,
         span: Span | None,
         source: Path | None,
         reports: Reports,
     ) -> None:
-        super().__init__(tools._children, tools._media, tools._inference, tools.cache, attempt.label)
+        super().__init__(tools._children, tools._media, tools._inference, tools.cache, tools.managed, attempt.label)
         self.args = args
+        self.version = version
         self.span = span
         self.input = source
         self.folder = attempt.work
@@ -194,6 +204,7 @@ class LocalDispatcher:
         files: Files,
         children: Children,
         tools: LocalTools,
+        selection: Selection,
         log_bytes: int,
     ) -> None:
         self._place = Place(node, slots, engine_slots)
@@ -201,6 +212,7 @@ class LocalDispatcher:
         self._files = files
         self._children = children
         self._tools = tools
+        self._selection = selection
         self._log_bytes = log_bytes
 
     def places(self) -> list[Place]:
@@ -218,10 +230,21 @@ class LocalDispatcher:
             return folder.out
 
     async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, reports: Reports) -> None:
+        def tell(note: str) -> None:
+            reports.progress(0.0, note, None)
+
+        async with self._selection.hold(engine, job.renderer_version, tell) as version:
+            if version is not None:
+                await folder.log.note(f"version: {engine.name} {version.version} ({version.source})")
+            await self._run_version(engine, version, folder, task, job, reports)
+
+    async def _run_version(
+        self, engine: Engine[Any], version: Version | None, folder: Attempt, task: Task, job: Job, reports: Reports
+    ) -> None:
         args = msgspec.json.decode(job.args, type=engine.Args)
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
-        context: LocalContext = LocalContext(self._tools, folder, args, span, self._source(job), reports)
+        context: LocalContext = LocalContext(self._tools, folder, args, version, span, self._source(job), reports)
         try:
             await engine.run(context)
         finally:

@@ -243,7 +243,7 @@ class Store:
     async def _seq(self, job_id: str) -> int:
         rows = await self._read("SELECT seq FROM jobs WHERE id = ?", job_id)
         if not rows:
-            raise BadInput(f"after: no job has the id {job_id}.", code="invalid_field")
+            raise BadInput(f"after: no job has the id {job_id[:80]}.", code="invalid_field")
         return int(rows[0][0])
 
     async def _jobs(self, where: str, *values: Any) -> list[Job]:

@@ -17,6 +17,7 @@ from zeus.cli.checks import Finding
 from zeus.cli.checks.host import numbers
 from zeus.config import Config
 from zeus.dispatch.local import LocalTools
+from zeus.downloads import preferred, stock
 from zeus.errors import ConfigError, ZeusError
 from zeus.inference import InferenceExecutor
 from zeus.media import Media
@@ -54,8 +55,11 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
             stack.push_async_callback(media.close)
             inference = InferenceExecutor(children, folders)
             stack.push_async_callback(inference.close)
-            tools = LocalTools(children, media, inference, Path(made))
-            catalog = Catalog(registry, tools, lambda: (), lambda: ())
+            here = await asyncio.to_thread(stock, config.storage_path / "engines")
+            tools = LocalTools(
+                children, media, inference, Path(made), lambda engine: preferred(here.get(engine, {}).values())
+            )
+            catalog = Catalog(registry, tools, lambda: (), lambda: (), lambda engine: False)
             stack.callback(catalog.close)
             yield Parts(registry, catalog, tools, Path(made))
 
