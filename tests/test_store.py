@@ -73,6 +73,18 @@ async def test_callers_that_are_cancelled_disturb_nobody(opened: Opened) -> None
     await opened.store.add_jobs([new()])
 
 
+async def test_what_changes_nothing_takes_no_revision(opened: Opened) -> None:
+    job = new()
+    await opened.store.add_jobs([job])
+    before = opened.feed.newest
+    with pytest.raises(Conflict):
+        await opened.store.resume(job.id)
+    assert await opened.store.delete(job.id) == [] and await opened.store.release(time.time()) == 0
+    assert opened.feed.newest == before
+    await opened.store.set_priority(job.id, 3)
+    assert opened.feed.newest == before + 1 == (await opened.store.job(job.id)).revision
+
+
 async def test_a_write_that_fails_alone_is_undone_alone(opened: Opened) -> None:
     twin = new()
     await opened.store.add_jobs([twin])

@@ -96,8 +96,33 @@ class MediaInfo(msgspec.Struct, frozen=True):
         return next((stream for stream in self.streams if stream.kind == kind), None)
 
 
+class Scene(msgspec.Struct, frozen=True, kw_only=True):
+    """One scene of a project file, as it was saved.
+
+    `width` and `height` in pixels before `resolution_percentage`; `camera`: the one that it shows, or None.
+    """
+
+    name: str
+    span: Span
+    frame_step: int = 1
+    fps: float
+    width: int
+    height: int
+    resolution_percentage: int = 100
+    cameras: tuple[str, ...] = ()
+    camera: str | None = None
+    needs_camera: bool = True
+    engine: str = ""
+    export_format: str = ""
+    samples: int | None = None
+
+
 class Facts(msgspec.Struct, frozen=True):
-    """What an engine found out about an input file, without working on it."""
+    """What an engine found out about an input file, without working on it.
+
+    Of a project with several scenes: `scene` is the one that is shown first, and the fields above it are that one's.
+    `made_by`: the version of the program that wrote it.
+    """
 
     span: Span | None = None
     fps: float | None = None
@@ -106,6 +131,9 @@ class Facts(msgspec.Struct, frozen=True):
     duration: float | None = None
     cameras: tuple[str, ...] = ()
     missing_files: tuple[str, ...] = ()
+    scene: str | None = None
+    scenes: tuple[Scene, ...] = ()
+    made_by: str | None = None
 
 
 class ModelState(msgspec.Struct, frozen=True):

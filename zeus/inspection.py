@@ -36,11 +36,15 @@ class Inspections:
     async def of(self, engine: Engine[Any], source: Source) -> Facts:
         """What an engine says of a file. Raises BadInput when it is none of its own, and what else went wrong."""
         key = (engine.name, *await asyncio.to_thread(_identity, source))
-        if key not in self._known:
-            self._known[key] = await self._ask(engine, source)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        found = await self._ask(engine, source)
+        if not found.missing_files:  # they may be there when it is asked again
+            self._known[key] = found
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        return self._known[key]
+        return found
 
     async def before(self, engine: Engine[Any], source: Source) -> Facts | None:
         """The facts to check a job against before it is taken; None where this node cannot find them out now.

@@ -319,6 +319,24 @@ class UploadView(msgspec.Struct, frozen=True):
     complete: bool
 
 
+class SceneView(msgspec.Struct, frozen=True, kw_only=True):
+    """One scene of a project file, as it was saved; its size in pixels is before the percentage."""
+
+    name: str
+    start_frame: int
+    end_frame: int
+    frame_step: int
+    fps: float
+    width: int
+    height: int
+    resolution_percentage: int
+    cameras: Sequence[str]
+    camera: str | None
+    engine: str
+    export_format: str
+    samples: int | None
+
+
 class UploadFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine that takes files of its name found in an upload."""
 
@@ -331,6 +349,9 @@ class UploadFacts(msgspec.Struct, frozen=True, kw_only=True):
     duration: float | None
     cameras: Sequence[str]
     missing_files: Sequence[str]
+    scene: str | None
+    scenes: Sequence[SceneView]
+    made_by: str | None
 
 
 class DiskSpeed(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from zeus.api.keys import BODIES, LISTS, ZEUS
 from zeus.api.lists import Body
 from zeus.api.parameters import accepts, flag, listed, number, whole
-from zeus.api.responses import job_id_of, json_response
-from zeus.api.views import frame_views, full_view
+from zeus.api.responses import job_id_of, json_body, json_response
+from zeus.api.views import frame_views, full_views
 from zeus.errors import BadInput
 from zeus.model import Filter, string_to_status
 from zeus.wire import FrameList, JobView
@@ -48,7 +49,8 @@ async def by_status(request: web.Request) -> web.Response:
     found = await zeus.jobs.find(Filter(status=status))
     if not found:
         raise BadInput(f"No job is {status.value}.", code="no_matching_jobs")
-    return json_response([await full_view(job, zeus.jobs, zeus.config.node.name) for job in found])
+    views = full_views(found, zeus.jobs, zeus.config.node.name)
+    return json_body(b"[" + b",".join([msgspec.json.encode(view) async for view in views]) + b"]")
 
 
 async def job(request: web.Request) -> web.Response:
@@ -83,11 +85,14 @@ async def _some(request: web.Request) -> web.Response:
         after=query.get("after"),
     )
     chosen = _fields(query["fields"]) if "fields" in query else None
-    views: list[Any] = []
-    for found in await zeus.jobs.find(wanted):
-        view = await full_view(found, zeus.jobs, zeus.config.node.name)
-        views.append(view if chosen is None else {name: getattr(view, name) for name in chosen})
-    return json_response({"jobs": views, "token": token})
+    views = full_views(await zeus.jobs.find(wanted), zeus.jobs, zeus.config.node.name)
+    parts = [msgspec.json.encode(_part(view, chosen)) async for view in views]
+    return json_body(b'{"jobs":[' + b",".join(parts) + b'],"token":' + msgspec.json.encode(token) + b"}")
+
+
+def _part(view: JobView, chosen: list[str] | None) -> Any:
+    """A job, or only some of its fields."""
+    return view if chosen is None else {name: getattr(view, name) for name in chosen}
 
 
 def _fields(text: str) -> list[str]:
@@ -105,5 +110,5 @@ async def _shared(request: web.Request, body: Body) -> web.Response:
     headers = {"ETag": f'"{body.token}"', "Vary": "Accept-Encoding"}
     if accepts(request, "Accept-Encoding", "gzip", "x-gzip", "*") and (packed := await body.packed()) is not None:
         headers["Content-Encoding"] = "gzip"
-        return web.Response(body=packed, headers=headers, content_type="application/json")
-    return web.Response(body=body.plain, headers=headers, content_type="application/json")
+        return json_body(packed, headers=headers)
+    return json_body(body.plain, headers=headers)

@@ -14,11 +14,11 @@ from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import arriving, as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
-from zeus.engine import Facts
+from zeus.engine import Facts, Scene
 from zeus.errors import BadInput, Conflict, UnsupportedMedia
 from zeus.submission import Source
 from zeus.uploads import Record
-from zeus.wire import UploadFacts, UploadView
+from zeus.wire import SceneView, UploadFacts, UploadView
 
 TYPES = ("application/offset+octet-stream", "application/octet-stream")
 
@@ -81,8 +81,16 @@ async def facts(request: web.Request) -> web.Response:
             duration=found.duration,
             cameras=found.cameras,
             missing_files=found.missing_files,
+            scene=found.scene,
+            scenes=[_scene(each) for each in found.scenes],
+            made_by=found.made_by,
         )
     )
+
+
+def _scene(scene: Scene) -> SceneView:
+    own = {name: getattr(scene, name) for name in SceneView.__struct_fields__ if hasattr(scene, name)}
+    return SceneView(start_frame=scene.span.start, end_frame=scene.span.end, **own)
 
 
 async def delete(request: web.Request) -> web.Response:

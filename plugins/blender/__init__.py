@@ -1,0 +1,5 @@
+"""Blender as a Zeus engine. See docs/blender.md."""
+
+from .engine import BlenderEngine
+
+__all__ = ["BlenderEngine"]

@@ -1,0 +1,135 @@
+"""The Blender engine: looks at the .blend, has its missing frames rendered, and makes a movie of them if asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeus.engine import Engine, Facts, RunContext, Span, Tools, Version
+from zeus.errors import BadInput, ToolFailed
+
+from .arguments import FORMATS, BlenderArgs
+from .checks import scene_of, settled
+from .command import devices
+from .finder import LOOK, Build, Finder
+from .frames import check_span, frames_of
+from .inspection import inspect
+from .releases import RELEASES
+from .rendering import Work, render
+
+RENDERING = 0.95
+"""The part of the progress that is Blender's where a movie follows."""
+STEM = 150
+"""Bytes of the input's name that are kept in those of the outputs."""
+
+
+class BlenderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`path`: the Blender to use before all others. `allow_scripts`: whether Python in a .blend runs on this node."""
+
+    path: str | None = None
+    allow_scripts: bool = False
+
+
+class BlenderEngine(Engine[BlenderArgs]):
+    """Renders frames of Blender's files, with Cycles, EEVEE or Workbench."""
+
+    name = "blender"
+    extensions = frozenset({"blend"})
+    export_formats = FORMATS
+    publishes = "each"
+    inspects = True
+    Args = BlenderArgs
+    Settings = BlenderSettings
+    releases = RELEASES
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._finder = Finder(settings.path)
+
+    async def ready(self, tools: Tools) -> str | None:
+        return await self._finder.reason(tools)
+
+    async def versions(self, tools: Tools) -> list[Version]:
+        return [Version(build.version, build.source, str(build.path)) for build in await self._finder.builds(tools)]
+
+    async def help(self, tools: Tools) -> str:
+        build, lines = await self._finder.best(tools), list[str]()
+        await tools.spawn([str(build.path), "--background", "--help"], parse=lines.append, timeout=LOOK)
+        return "\n".join(lines) + "\n"
+
+    async def system_info(self, tools: Tools) -> dict[str, str]:
+        build, lines = await self._finder.best(tools), list[str]()
+        try:
+            await tools.spawn(devices(build.path), parse=lines.append, timeout=LOOK)
+        except ToolFailed as error:
+            lines = [f"zeus device: {error.message}"]
+        found = [line.partition("zeus device: ")[2] for line in lines if line.startswith("zeus device: ")]
+        return {
+            "version": build.version,
+            "source": build.source,
+            "devices": ", ".join(found),
+            "scripts": "allowed" if self.settings.allow_scripts else "off",
+        }
+
+    def settle(
+        self, args: BlenderArgs, span: Span | None, facts: Facts | None = None
+    ) -> tuple[BlenderArgs, Span | None]:
+        if facts is not None:
+            args, span = settled(args, span, facts)
+        if span is not None:
+            check_span(span)
+        return args, span
+
+    async def inspect(self, tools: Tools, path: Path) -> Facts:
+        builds = await self._finder.builds(tools)
+        best = await self._finder.best(tools)
+        try:
+            return await inspect(tools, best, path)
+        except BadInput as error:
+            newest = max(builds, key=lambda build: build.release)
+            if error.code != "newer_blender_needed" or newest.release <= best.release:
+                raise
+            return await inspect(tools, newest, path)
+
+    async def run(self, context: RunContext[BlenderArgs]) -> None:
+        if context.input is None:
+            raise BadInput("Blender needs an input file.")
+        build = await self._finder.chosen(context, context.version)
+        facts = await inspect(context, build, context.input)
+        args, span = self.settle(context.args, context.span, facts)
+        assert span is not None
+        if context.span is None:
+            await context.set_span(span)
+        work = self._work(build, context.input, args, span)
+        await render(context, work)
+        if args.movie is not None:
+            await _encode(context, work, args.movie, scene_of(args, facts).fps)
+        context.report(1.0, "done", len(work.frames))
+
+    def _work(self, build: Build, source: Path, args: BlenderArgs, span: Span) -> Work:
+        return Work(
+            build=build,
+            source=source,
+            args=args,
+            frames=frames_of(span, args.frame_step or 1),
+            stem=_safe(source.stem),
+            allow_scripts=self.settings.allow_scripts,
+            share=RENDERING if args.movie else 1.0,
+        )
+
+
+async def _encode(context: RunContext[BlenderArgs], work: Work, container: str, fps: float) -> None:
+    pictures = [context.published / work.name(frame, ".png") for frame in work.frames]
+
+    def report(fraction: float) -> None:
+        context.report(RENDERING + (1 - RENDERING) * fraction, f"encoding {container}", len(pictures))
+
+    await context.movie(pictures, context.out / f"{work.stem}.{container}", fps=fps, title=work.stem, report=report)
+
+
+def _safe(stem: str) -> str:
+    """A name that is listed as an output (so without a leading dot) and leaves room for a number and an ending."""
+    short = stem.encode("utf-8", "replace")[:STEM].decode("utf-8", "ignore")
+    return short.lstrip(". ") or "frame"
