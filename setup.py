@@ -19,7 +19,10 @@ setup(
     packages=[*find_packages(include=["zeus", "zeus.*"]), "zeus_plugins"]
     + [f"zeus_plugins.{name}" for name in find_packages("plugins")],
     package_dir={"zeus_plugins": "plugins"},
-    package_data={"zeus": ["py.typed", "*.yaml", "site/*"], "zeus_plugins.blender": ["scripts/*.py"]},
+    package_data={
+        "zeus": ["py.typed", "*.yaml", "api/*.css", "site/*"],
+        "zeus_plugins.blender": ["scripts/*.py"],
+    },
     install_requires=[
         "aiohttp>=3.14.5",
         "aiofiles>=24.1",

@@ -1,4 +1,5 @@
-"""A server that publishes versions as Blender and FFmpeg are published, and misbehaves as it is told."""
+"""A server that publishes versions as Blender and FFmpeg are published, and misbehaves as it is told; and nodes with an
+engine whose versions are published there."""
 
 from __future__ import annotations
 
@@ -7,11 +8,17 @@ import hashlib
 import io
 import re
 import tarfile
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 from aiohttp import web
+
+from tests.conftest import HANG, STUBS, Api, config_for
+from zeus.api.app import running_node
 
 ENGINES = Path(__file__).parent / "stubs" / "engines"
 TOOL = """#!/bin/sh
@@ -133,3 +140,55 @@ async def publisher() -> AsyncIterator[Publisher]:
     finally:
         made.gate.set()
         await runner.cleanup()
+
+
+FOLDERS = [str(STUBS / "plugins"), str(ENGINES)]
+
+
+def settings(mirror: Publisher, **more: Any) -> dict[str, Any]:
+    return {"plugins": {"folders": FOLDERS}, "engines": {"tooled": {"mirror": mirror.url, **more}}}
+
+
+@asynccontextmanager
+async def opened(folder: Path, mirror: Publisher, session: aiohttp.ClientSession, **more: Any) -> AsyncIterator[Api]:
+    async with running_node(config_for(folder, **settings(mirror, **more))) as node:
+        yield Api(session, node.url)
+
+
+async def begin(api: Api, version: str = "latest") -> tuple[int, Any]:
+    return await api.post("/api/engines/download", params={"engine": "tooled", "version": version})
+
+
+async def settled(api: Api, version: str) -> dict[str, Any] | None:
+    """Wait until a version is installed: None; or failed to be: how."""
+    deadline = time.monotonic() + HANG
+    while time.monotonic() < deadline:
+        _, view = await api.get("/api/engines/tooled")
+        coming = {each["version"]: each for each in view["downloads"]}
+        if version in [each["version"] for each in view["versions"] if each["source"] == "managed"]:
+            assert version not in coming
+            return None
+        if coming.get(version, {}).get("state") == "failed":
+            return coming[version]
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{version} neither comes nor fails")
+
+
+async def installed(api: Api, version: str) -> None:
+    status, view = await begin(api, version)
+    assert status == 202, view
+    assert await settled(api, version) is None
+
+
+async def reason(api: Api, version: str) -> str:
+    """Why a version that is wished for cannot be installed; nothing of it is left then."""
+    status, view = await begin(api, version)
+    assert status == 202, view
+    failed = await settled(api, version)
+    assert failed is not None and failed["reason"]
+    return str(failed["reason"])
+
+
+def engines(folder: Path) -> list[str]:
+    """What lies in the engine's storage folder."""
+    return sorted(path.name for path in (folder / "storage" / "engines").glob("tooled/*"))

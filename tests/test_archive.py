@@ -78,6 +78,23 @@ async def test_a_file_that_vanishes_half_way_breaks_the_transfer(node: Node, api
             await got.read()
 
 
+async def test_a_file_that_is_not_what_was_published_breaks_the_transfer(node: Node, api: Api) -> None:
+    job_id = await made(api, files=["a.txt", "b.txt"], content="x" * 900_000)
+    path = node.zeus.files.out(job_id) / "a.txt"
+    whole = path.read_bytes()
+    for changed in (b"y" + whole[1:], whole[:-1] + b"y"):
+        path.write_bytes(changed)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            async with api.session.get(f"{api.url}/api/jobs/{job_id}/download_all") as got:
+                assert got.status == 200
+                await got.read()
+    path.write_bytes(whole)
+    os.utime(path, (0, 1_000_000_000))
+    async with api.session.get(f"{api.url}/api/jobs/{job_id}/download_all") as got:
+        with zipfile.ZipFile(io.BytesIO(await got.read())) as found:
+            assert found.testzip() is None and found.getinfo("a.txt").date_time[0] == 2001
+
+
 async def test_a_broken_transfer_is_seen_without_a_length_too(
     node: Node, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

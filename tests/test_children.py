@@ -97,7 +97,7 @@ async def test_a_parser_that_fails_does_not_end_the_tool(children: Children, tmp
 
     assert (await run(children, "garbage", log=log, parse=parse)).exit == 0
     log.close()
-    assert len(calls) == 1 and (tmp_path / "log").read_text().count("bad") == 10
+    assert len(calls) == 1 and (tmp_path / "log").read_text().count(" bad\n") == 10
 
 
 async def test_progress_lines_stay_out_of_the_log(children: Children, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ async def test_progress_lines_stay_out_of_the_log(children: Children, tmp_path: 
     log.open()
     completed = await run(children, "garbage", log=log, parse=lambda line: "bad" in line)
     log.close()
-    assert "bad" not in (tmp_path / "log").read_text() and "bad" in completed.tail[-1]
+    assert " bad" not in (tmp_path / "log").read_text() and " bad" in completed.tail[-1]
 
 
 async def test_a_time_limit(children: Children) -> None:

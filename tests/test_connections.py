@@ -17,6 +17,7 @@ from zeus.api.app import Node, running_node
 from zeus.api.listening import lan_urls
 from zeus.config import HttpConfig
 
+SHUTDOWN = 5.0
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -79,6 +80,23 @@ async def test_a_node_that_ends_lets_nobody_in(session: aiohttp.ClientSession, t
         assert (await Api(session, node.url).get("/api/heartbeat"))[0] == 200
     with pytest.raises(OSError):
         await connect(node.url)
+
+
+async def test_a_download_that_nobody_reads_holds_a_stop_no_longer_than_is_said(
+    session: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zeus.api.app.SHUTDOWN", SHUTDOWN)
+    async with running_node(config_for(tmp_path)) as node:
+        api = Api(session, node.url)
+        job_id = await api.add()
+        assert (await api.until(job_id))["status"] == "finished"
+        (node.zeus.files.out(job_id) / "out.txt").write_bytes(b"x" * (64 << 20))  # more than any buffer takes
+        head = f"GET /api/jobs/{job_id}/download?filename=out.txt HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        unread = await connect(node.url, head.encode())
+        assert (await unread[0].readline()).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
+    assert SHUTDOWN / 2 < time.monotonic() - began < 2 * SHUTDOWN
+    unread[1].close()
 
 
 async def test_status_tells_the_real_port(node: Node, api: Api) -> None:

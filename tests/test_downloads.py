@@ -1,24 +1,23 @@
-"""Managed versions over HTTP: found, fetched, verified, unpacked, tried and removed; and all that can go wrong."""
+"""Managed versions over HTTP: found, fetched, unpacked, tried, put in place and removed; over restarts too."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.conftest import HANG, STUBS, Api, NodeProcess, config_for
-from tests.releases import ENGINES, Publisher, publisher, tar, tool
+from tests.conftest import HANG, Api, NodeProcess, config_for
+from tests.releases import Publisher, begin, engines, installed, opened, publisher, reason, settings, settled, tar, tool
 from zeus.api.app import Node, running_node
-from zeus.downloads import fetching
-
-FOLDERS = [str(STUBS / "plugins"), str(ENGINES)]
+from zeus.downloads import Release, fetching
+from zeus.downloads.installing import unpack_aside
+from zeus.engine import Archive
 
 
 @pytest.fixture
@@ -27,64 +26,10 @@ async def mirror() -> AsyncIterator[Publisher]:
         yield made
 
 
-def settings(mirror: Publisher, **more: Any) -> dict[str, Any]:
-    return {"plugins": {"folders": FOLDERS}, "engines": {"tooled": {"mirror": mirror.url, **more}}}
-
-
-@asynccontextmanager
-async def opened(folder: Path, mirror: Publisher, session: aiohttp.ClientSession, **more: Any) -> AsyncIterator[Api]:
-    async with running_node(config_for(folder, **settings(mirror, **more))) as node:
-        yield Api(session, node.url)
-
-
 @pytest.fixture
 async def node(tmp_path: Path, mirror: Publisher) -> AsyncIterator[Node]:
     async with running_node(config_for(tmp_path, **settings(mirror, slots=4))) as made:
         yield made
-
-
-async def begin(api: Api, version: str = "latest") -> tuple[int, Any]:
-    return await api.post("/api/engines/download", params={"engine": "tooled", "version": version})
-
-
-async def settled(api: Api, version: str) -> dict[str, Any] | None:
-    """Wait until a version is installed: None; or failed to be: how."""
-    deadline = time.monotonic() + HANG
-    while time.monotonic() < deadline:
-        _, view = await api.get("/api/engines/tooled")
-        coming = {each["version"]: each for each in view["downloads"]}
-        if version in [each["version"] for each in view["versions"] if each["source"] == "managed"]:
-            assert version not in coming
-            return None
-        if coming.get(version, {}).get("state") == "failed":
-            return coming[version]
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{version} neither comes nor fails")
-
-
-async def installed(api: Api, version: str) -> None:
-    status, view = await begin(api, version)
-    assert status == 202, view
-    assert await settled(api, version) is None
-
-
-async def reason(api: Api, version: str) -> str:
-    """Why a version that is wished for cannot be installed; nothing of it is left then."""
-    status, view = await begin(api, version)
-    assert status == 202, view
-    failed = await settled(api, version)
-    assert failed is not None and failed["reason"]
-    return str(failed["reason"])
-
-
-def engines(folder: Path) -> list[str]:
-    """What lies in the engine's storage folder."""
-    return sorted(path.name for path in (folder / "storage" / "engines").glob("tooled/*"))
-
-
-def evil(folder: Path) -> list[Path]:
-    """What an archive wrote where it must not."""
-    return [*folder.rglob("evil"), *Path("/").glob("evil")]
 
 
 # What can be had
@@ -251,108 +196,6 @@ async def test_a_connection_that_breaks_at_the_same_place_again_and_again(
     assert mirror.asked[-1] == (path, "bytes=200-") and engines(tmp_path) == ["4.2.3"]
 
 
-# What is refused
-
-
-async def test_a_wrong_hash(api: Api, mirror: Publisher, tmp_path: Path) -> None:
-    path = mirror.publish("4.2.3", sha256="1" * 64)
-    said = await reason(api, "4.2.3")
-    assert "1" * 64 in said and hashlib.sha256(mirror.files[path]).hexdigest() in said
-    assert engines(tmp_path) == []
-    assert (await api.get("/api/engines/tooled"))[1]["versions"] == []
-    mirror.publish("4.2.3")
-    await installed(api, "4.2.3")
-
-
-@pytest.mark.parametrize(
-    "sums", [None, b"", b"<html>not here</html>", b"f" * 64 + b"  blender-4.2.30-linux-x64.tar.xz"]
-)
-async def test_a_missing_hash(api: Api, mirror: Publisher, tmp_path: Path, sums: bytes | None) -> None:
-    path = mirror.publish("4.2.3")
-    del mirror.files["/Blender4.2/blender-4.2.3.sha256"]
-    if sums is not None:
-        mirror.files["/Blender4.2/blender-4.2.3.sha256"] = sums
-    assert ("404" if sums is None else "No sha256 is published") in await reason(api, "4.2.3")
-    assert mirror.count(path) == 0 and engines(tmp_path) == []
-
-
-FOLDER = "blender-4.2.3-linux-x64"
-GOOD = {f"{FOLDER}/blender": b"#!/bin/sh\necho Blender 4.2.3\n"}
-BAD_ARCHIVES = {
-    "out of the folder": (tar({**GOOD, "../../../evil": b"x"}), "leads out of its folder"),
-    "absolute": (tar({**GOOD, "/evil": b"x"}), "absolute"),
-    "a link out": (tar({**GOOD, f"{FOLDER}/lib@": b"../../../../.."}), "leads out of the archive"),
-    "through a link": (tar({f"{FOLDER}/lib@": b"/etc", f"{FOLDER}/lib/passwd": b"x"}), "cannot be unpacked"),
-    "a bomb": (tar({**GOOD, f"{FOLDER}/zeros": bytes(64 << 20)}), "times its size"),
-    "cut short": (tar(GOOD)[:-40], "cannot be unpacked"),
-    "no archive": (b"<html>Please sign in</html>", "cannot be unpacked"),
-    "no tool": (tar({f"{FOLDER}/blende": b"x"}), "does not hold one */blender"),
-    "two tools": (tar({**GOOD, "b/blender": b"x"}), "does not hold one */blender"),
-    "the tool is a link": (tar({"a/c": b"x", "a/blender@": b"c"}), "does not hold one */blender"),
-    "another version": (tool("4.2.3", says="4.2.4"), "holds version 4.2.4, not 4.2.3"),
-    "a tool that fails": (tool("4.2.3", code=3), "exit code 3"),
-    "a tool that cannot run": (tar({f"{FOLDER}/blender": b"\x7fELF no machine's"}), "does not run on this machine"),
-    "a tool that says nothing": (tar({f"{FOLDER}/blender": b"#!/bin/sh\n"}), "does not tell its version"),
-}
-
-
-@pytest.mark.parametrize(("archive", "why"), BAD_ARCHIVES.values(), ids=BAD_ARCHIVES)
-async def test_archives_that_are_not_taken(
-    api: Api, mirror: Publisher, tmp_path: Path, archive: bytes, why: str
-) -> None:
-    mirror.publish("4.2.3", archive)
-    said = await reason(api, "4.2.3")
-    assert why in said and str(tmp_path) not in said
-    assert engines(tmp_path) == [] and evil(tmp_path) == []
-    assert (await api.get("/api/engines/tooled"))[1]["versions"] == []
-
-
-async def test_a_redirect_to_plain_http_is_refused(api: Api, mirror: Publisher) -> None:
-    path = mirror.publish("4.2.3")
-    mirror.redirects[path] = f"{mirror.url}/elsewhere/file.xz"
-    mirror.files["/elsewhere/file.xz"] = mirror.files[path]
-    said = await reason(api, "4.2.3")
-    assert "which is not https" in said and mirror.count("/elsewhere/file.xz") == 0
-    mirror.redirects[path] = "file:///etc/passwd"
-    assert "which is not https" in await reason(api, "4.2.3")
-
-
-async def test_a_redirect_to_https_is_followed(
-    api: Api, mirror: Publisher, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetching, "FIRST_DELAY", 0.01)
-    greetings: list[bytes] = []
-
-    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        greetings.append(await reader.read(3))
-        writer.close()
-
-    path = mirror.publish("4.2.3")
-    mirror.redirects[path] = f"https://127.0.0.1:{unused_tcp_port}/file.xz"
-    async with await asyncio.start_server(greet, "127.0.0.1", unused_tcp_port):
-        assert "cannot be fetched: the connection was closed" in await reason(api, "4.2.3")
-    assert greetings and greetings[0][:2] == b"\x16\x03", "a TLS handshake"
-
-
-async def test_redirects_in_a_circle(api: Api, mirror: Publisher) -> None:
-    mirror.publish("4.2.3")
-    mirror.redirects["/Blender4.2/"] = "/Blender4.2/"
-    status, error = await begin(api)
-    assert (status, error["error"]) == (503, "releases_unreachable")
-
-
-async def test_more_than_fits_on_the_disk_is_not_fetched(
-    api: Api, mirror: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = mirror.publish("4.2.3")
-    usage = fetching.shutil.disk_usage
-    size = len(mirror.files[path])
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage(folder)._replace(free=size * 2))
-    assert "disk is full" in await reason(api, "4.2.3")
-    monkeypatch.undo()
-    await installed(api, "4.2.3")
-
-
 # Removing
 
 
@@ -391,104 +234,6 @@ async def test_what_the_machine_brings_is_left_alone(
         assert (await api.post("/api/engines/delete", json={"engine": "tooled"}))[0] == 400
         body = {"engine": "nothing", "version": "1"}
         assert (await api.post("/api/engines/delete", json=body))[1]["error"] == "engine_not_found"
-
-
-# Wishes of jobs
-
-
-async def test_a_wish_is_held_against_what_is_installed(
-    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
-) -> None:
-    for version in ("4.2.3", "4.5.1", "5.0.0"):
-        mirror.publish(version)
-    async with opened(tmp_path, mirror, session, own="3.4.1") as api:
-        for version in ("4.2.3", "5.0.0"):
-            await installed(api, version)
-        used = {}
-        for wish in ("latest", "lts", "4", "5.0.0", "3.4"):
-            status, job = await api.post(
-                "/api/add_job", json={"renderer": "tooled", "renderer_version": wish, "max_attempts": 1}
-            )
-            assert status == 200, job
-            job = await api.until(job["id"])
-            log = (await api.get(f"/api/jobs/{job['id']}/logs"))[1]
-            used[wish] = log.partition("version: tooled ")[2].partition(" (")[0]
-            assert job["renderer_version"] == wish
-        assert used == {"latest": "3.4.1", "lts": "4.2.3", "4": "4.2.3", "5.0.0": "5.0.0", "3.4": "3.4.1"}
-        for wish in ("4.5", "4.2.4", "nothing", "42"):
-            body = {"renderer": "tooled", "renderer_version": wish}
-            status, error = await api.post("/api/add_job", json=body)
-            assert (status, error["error"]) == (400, "unknown_version")
-            assert wish in error["message"] and "3.4.1, 5.0.0, 4.2.3" in error["message"]
-            assert (await api.post("/api/add_job?dry_run=1", json=body))[0] == 400
-        status, error = await api.post("/api/add_job", json=[{"renderer": "tooled"}, body])
-        assert error["message"].startswith("Job 1 of the list: renderer_version")
-
-
-async def test_what_a_job_needs_is_installed_for_it(
-    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
-) -> None:
-    mirror.publish("4.2.3")
-    mirror.publish("5.0.0")
-    async with opened(tmp_path, mirror, session, auto_install=True, slots=2) as api:
-        assert (await api.get("/api/engines/tooled"))[1]["available"] is True
-        mirror.gate.clear()
-        jobs = []
-        for wish in ("4.2", "lts"):
-            status, job = await api.post("/api/add_job", json={"renderer": "tooled", "renderer_version": wish})
-            assert status == 200, job
-            jobs.append(job["id"])
-        while not (await api.get("/api/engines/tooled"))[1]["downloads"]:
-            await asyncio.sleep(0.02)
-        mirror.gate.set()
-        for job_id in jobs:
-            assert (await api.until(job_id))["status"] == "finished"
-            assert (await api.get(f"/api/jobs/{job_id}/download?filename=out.txt"))[1] == "4.2.3\n"
-        assert mirror.count("/Blender4.2/blender-4.2.3-linux-x64.tar.xz") == 1
-        status, job = await api.post("/api/add_job", json={"renderer": "tooled"})
-        assert (await api.until(job["id"]))["status"] == "finished"
-        assert mirror.count("/Blender5.0/blender-5.0.0-linux-x64.tar.xz") == 0, "latest is what is here"
-        status, error = await api.post("/api/add_job", json={"renderer": "tooled", "renderer_version": "6"})
-        assert (status, error["error"]) == (400, "unknown_version") and "5.0, 4.2" in error["message"]
-
-
-async def test_the_first_job_of_all_brings_the_newest(
-    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
-) -> None:
-    mirror.publish("4.2.3")
-    mirror.publish("5.0.0")
-    async with opened(tmp_path, mirror, session, auto_install=True) as api:
-        status, job = await api.post("/api/add_job", json={"renderer": "tooled"})
-        assert status == 200, job
-        assert (await api.until(job["id"]))["status"] == "finished" and engines(tmp_path) == ["5.0.0"]
-
-
-async def test_a_version_that_cannot_be_installed_fails_its_job(
-    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
-) -> None:
-    path = mirror.publish("4.2.3", sha256="1" * 64)
-    async with opened(tmp_path, mirror, session, auto_install=True) as api:
-        _, job = await api.post("/api/add_job", json={"renderer": "tooled"})
-        job = await api.until(job["id"])
-        assert (job["status"], job["error"]["code"], job["attempt"]) == ("failed", "install_failed", 1)
-        assert "1" * 64 in job["error"]["message"] and mirror.count(path) == 1
-        mirror.statuses["/"] = 404
-        status, _ = await api.post("/api/add_job", json={"renderer": "tooled", "renderer_version": "4.2"})
-        assert status == 200, "the listing is fresh enough"
-
-
-async def test_a_version_that_went_meanwhile_fails_its_job(api: Api, mirror: Publisher) -> None:
-    mirror.publish("4.2.3")
-    await installed(api, "4.2.3")
-    body = {"renderer": "tooled", "renderer_version": "4.2", "not_before": "2099-01-01T00:00:00Z"}
-    _, first = await api.post("/api/add_job", json={"renderer": "noop", "args": {"seconds": 0.5}})
-    status, job = await api.post(
-        "/api/add_job", json={"renderer": "tooled", "renderer_version": "4.2", "depends_on": [first["id"]]}
-    )
-    assert status == 200, (job, body)
-    assert (await api.post("/api/engines/delete", json={"engine": "tooled", "version": "4.2.3"}))[0] == 200
-    job = await api.until(job["id"])
-    assert (job["status"], job["error"]["code"], job["attempt"]) == ("failed", "unknown_version", 1)
 
 
 # Ends and starts
@@ -544,3 +289,37 @@ async def test_a_stop_ends_a_download_at_once(
             await asyncio.sleep(0.02)
         stopping = time.monotonic()
     assert time.monotonic() - stopping < HANG
+
+
+async def test_a_stop_ends_a_tool_that_is_being_tried(
+    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
+) -> None:
+    mark = tmp_path / "started"
+    script = f"#!/bin/sh\ntrap '' TERM\necho $$ > {mark}\nsleep 600\n"
+    mirror.publish("4.2.3", tar({"blender-4.2.3-linux-x64/blender": script.encode()}))
+    async with opened(tmp_path, mirror, session) as api:
+        assert (await begin(api))[0] == 202
+        while (view := (await api.get("/api/engines/tooled"))[1]["downloads"][0])["state"] != "checking":
+            assert view["state"] != "failed", view
+            await asyncio.sleep(0.02)
+        while not await asyncio.to_thread(mark.is_file):
+            await asyncio.sleep(0.02)
+    assert [name for name in engines(tmp_path) if not name.endswith(".part")] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(await asyncio.to_thread(mark.read_text)), 0)
+
+
+async def test_a_cancel_ends_an_unpacking_and_leaves_nothing(tmp_path: Path) -> None:
+    part, aside = tmp_path / "part", tmp_path / "aside"
+    many = {f"blender-4.2.3-linux-x64/lib/{number}": b"x" for number in range(5000)}
+    await asyncio.to_thread(part.write_bytes, tar(many, how="w"))
+    archive = Archive("linux", "x64", "", "*/blender")
+    release = Release(version="4.2.3", archive=archive, file="a.tar.xz", url="", sums="")
+    work = asyncio.create_task(unpack_aside(part, release, aside))
+    while not await asyncio.to_thread(lambda: list(aside.glob("files/*/lib/*"))):
+        assert not work.done()
+        await asyncio.sleep(0.005)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert await asyncio.to_thread(lambda: list(aside.rglob("*"))) == []

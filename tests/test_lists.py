@@ -197,7 +197,7 @@ async def test_a_log_can_be_followed_and_read_in_ranges(api: Api) -> None:
     job_id = await api.add(tool=["garbage", "sleep:0.5", "garbage"])
     async with api.session.get(f"{api.url}/api/jobs/{job_id}/logs?follow=1") as got:
         text = await asyncio.wait_for(got.text(), HANG)
-    assert text.count("bad") == 20
+    assert text.count(" bad\n") == 20
     _, log = await api.get(f"/api/jobs/{job_id}/logs")
     assert log == text and await api.get(f"/api/jobs/{job_id}/logs?attempt=1") == (200, text)
     async with api.session.get(f"{api.url}/api/jobs/{job_id}/logs", headers={"Range": "bytes=0-5"}) as got:

@@ -96,7 +96,7 @@ async def test_the_owners_file_comes_over_zeus_own(node: Node, api: Api) -> None
     status, error = await api.post("/api/add_job", json={"preset": "other"})
     assert (status, error["error"]) == (400, "unknown_engine")
     async with api.session.get(f"{api.url}/api/presets", headers={"Accept": "application/yaml"}) as got:
-        assert yaml.safe_load(await got.text())["gif"]["description"] == "mine"
+        assert (got.content_type, await got.read()) == ("application/yaml", theirs.read_bytes())
     theirs.write_text("gif: {renderer: noop, description: newer}\n")
     assert (await api.get("/api/presets"))[1]["presets"]["gif"]["description"] == "newer"
 
@@ -113,6 +113,14 @@ async def test_a_broken_file_is_told_and_the_rest_is_listed(
         _, listed = await Api(session, node.url).get("/api/presets")
         assert set(listed["presets"]) == set(NAMES) and len(listed["problems"]) == 1
         assert "presets.yaml" in listed["problems"][0] and str(tmp_path) not in listed["problems"][0]
+
+
+async def test_a_file_that_cannot_be_read_is_told(node: Node, api: Api) -> None:
+    (node.zeus.files.root / "presets.yaml").mkdir()
+    listed = (await api.get("/api/presets"))[1]
+    assert set(listed["presets"]) == set(NAMES) and "cannot be read" in listed["problems"][0]
+    status, error = await api.get("/api/presets", headers={"Accept": "application/yaml"})
+    assert (status, error["error"]) == (404, "file_not_found") and str(node.zeus.files.root) not in error["message"]
 
 
 async def test_bytes_that_are_no_text_are_told_too(node: Node, api: Api) -> None:

@@ -48,7 +48,7 @@ def new(**values: object) -> NewJob:
 async def add(store: Store, **values: object) -> tuple[str, Task]:
     job = new(**values)
     await store.add_jobs([job])
-    (task,) = [task for task in await store.queued("noop", time.time(), 10_000, []) if task.job_id == job.id]
+    (task,) = [task for task in await store.queued(["noop"], time.time(), 10_000, []) if task.job_id == job.id]
     return job.id, task
 
 
@@ -71,6 +71,18 @@ async def test_callers_that_are_cancelled_disturb_nobody(opened: Opened) -> None
     names = {job.name for job in await opened.store.jobs()}
     assert {str(number) for number in range(1, 200, 2)} <= names
     await opened.store.add_jobs([new()])
+
+
+async def test_what_changes_nothing_takes_no_revision(opened: Opened) -> None:
+    job = new()
+    await opened.store.add_jobs([job])
+    before = opened.feed.newest
+    with pytest.raises(Conflict):
+        await opened.store.resume(job.id)
+    assert await opened.store.delete(job.id) == [] and await opened.store.release(time.time()) == 0
+    assert opened.feed.newest == before
+    await opened.store.set_priority(job.id, 3)
+    assert opened.feed.newest == before + 1 == (await opened.store.job(job.id)).revision
 
 
 async def test_a_write_that_fails_alone_is_undone_alone(opened: Opened) -> None:
@@ -136,15 +148,15 @@ async def test_the_line_is_by_priority_then_age_and_time(opened: Opened) -> None
     for name, priority in (("a", 50), ("b", 90), ("c", 50)):
         await add(store, name=name, priority=priority)
     names = {job.id: job.name for job in await store.jobs()}
-    line = await store.queued("noop", time.time(), 10, [])
+    line = await store.queued(["noop"], time.time(), 10, [])
     assert [names[task.job_id] for task in line] == ["b", "a", "c"]
-    assert [names[task.job_id] for task in await store.queued("noop", time.time(), 1, [line[0].id])] == ["a"]
+    assert [names[task.job_id] for task in await store.queued(["noop"], time.time(), 1, [line[0].id])] == ["a"]
     await store.begin(line[0], "here")
     later = time.time() + 100
     await store.requeue(line[0], 1, counts=True, not_before=later)
-    assert len(await store.queued("noop", time.time(), 10, [])) == 2
-    assert await store.next_start(time.time()) == later
-    assert await store.queued("other", time.time(), 10, []) == []
+    assert len(await store.queued(["noop"], time.time(), 10, [])) == 2
+    assert await store.starts(time.time()) == (False, later)
+    assert await store.queued(["other"], time.time(), 10, []) == []
 
 
 async def test_readers_cannot_write(opened: Opened) -> None:

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 from zeus_plugins.ffmpeg.finder import bundled
 
-from tests.conftest import Api
+from tests.conftest import HANG, Api
 from tests.ffmpeg_context import Quiet
 from tests.ffmpeg_samples import movie, picture, sound
 from zeus.api.app import Node
 from zeus.engine import MediaInfo
 from zeus.errors import BadInput
-from zeus.mediaworker import clip, thumbnail, verify
+from zeus.mediaworker import clip, sheet, thumbnail, verify
 from zeus.model import Output
 from zeus.thumbnails import Thumbnails
 
@@ -203,18 +204,18 @@ async def look(api: Api, job_id: str, **query: str) -> tuple[int, str, bytes]:
         return got.status, got.content_type, await got.read()
 
 
-async def test_the_first_picture_stands_for_the_job(
+async def test_the_only_picture_stands_for_the_job(
     node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path
 ) -> None:
     (tmp_path / "a.txt").write_text("words")
     Image.new("RGB", (2000, 1000), RED).save(tmp_path / "b.png")
-    Image.new("RGB", (2000, 1000), GREEN).save(tmp_path / "c.png")
-    job_id = await publish(*(tmp_path / name for name in ("a.txt", "b.png", "c.png")))
+    (tmp_path / "c.txt").write_text("more words")
+    job_id = await publish(*(tmp_path / name for name in ("a.txt", "b.png", "c.txt")))
     status, kind, data = await look(api, job_id)
     made = Image.open(io.BytesIO(data))
     assert (status, kind, made.size) == (200, "image/jpeg", (240, 120)) and near(made.getpixel((9, 9)), RED)
-    big = Image.open(io.BytesIO((await look(api, job_id, size="big", filename="C.PNG"))[2]))
-    assert big.size == (1280, 640) and near(big.getpixel((9, 9)), GREEN)
+    big = Image.open(io.BytesIO((await look(api, job_id, size="big", filename="B.PNG"))[2]))
+    assert big.size == (1280, 640) and near(big.getpixel((9, 9)), RED)
     for query, wanted in (
         ({"size": "huge"}, (400, "invalid_field")),
         ({"filename": "a.txt"}, (404, "no_thumbnail")),
@@ -228,12 +229,14 @@ async def test_the_first_picture_stands_for_the_job(
         assert got.status == 304
 
 
-async def test_a_movie_is_a_clip_only_where_that_is_wanted(
+async def test_a_movie_goes_before_pictures_and_is_a_clip_only_where_that_is_wanted(
     api: Api, publish: Callable[..., Any], tmp_path: Path
 ) -> None:
-    Image.new("RGB", (20, 10), RED).save(tmp_path / "a.png")
-    job_id = await publish(tmp_path / "a.png", movie(tmp_path / "b.mov"))
-    assert (await look(api, job_id))[1] == "image/jpeg"
+    for name in ("a.png", "aa.png"):
+        Image.new("RGB", (20, 10), RED).save(tmp_path / name)
+    job_id = await publish(tmp_path / "a.png", tmp_path / "aa.png", movie(tmp_path / "b.mov"))
+    status, kind, data = await look(api, job_id)
+    assert (status, kind, Image.open(io.BytesIO(data)).size) == (200, "image/jpeg", (64, 36))
     assert (await look(api, job_id, filename="b.mov"))[1] == "image/jpeg"
     status, kind, data = await look(api, job_id, video_ok="1")
     assert (status, kind, data[4:8]) == (200, "video/mp4", b"ftyp")
@@ -269,6 +272,129 @@ async def test_a_running_job_shows_its_newest_whole_frame(
     await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
 
 
+def numbered(folder: Path, count: int, size: tuple[int, int] = (400, 200)) -> list[Path]:
+    """Pictures f1.png, f2.png and so on, each with a grey of its own: ten times its number."""
+    paths = [folder / f"f{number}.png" for number in range(1, count + 1)]
+    for number, path in enumerate(paths, 1):
+        Image.new("RGB", size, (number * 10,) * 3).save(path)
+    return paths
+
+
+def greys(sheet: Image.Image, columns: int, rows: int) -> list[int]:
+    """What stands in each cell: the number of the picture, or 3 for the ground where there is none."""
+    places = [((column + 0.5) / columns, (row + 0.5) / rows) for row in range(rows) for column in range(columns)]
+    return [round(sheet.getpixel((int(x * sheet.width), int(y * sheet.height)))[0] / 10) for x, y in places]
+
+
+@pytest.mark.parametrize(
+    ("count", "query", "columns", "rows", "wanted"),
+    [
+        (2, "small", 2, 1, [1, 2]),
+        (4, "small", 2, 2, [1, 2, 3, 4]),
+        (5, "small", 3, 2, [1, 2, 3, 4, 5, 3]),
+        (9, "small", 3, 3, [*range(1, 10)]),
+        (25, "small", 3, 3, [1, 4, 7, 10, 13, 16, 19, 22, 25]),
+        (11, "big", 4, 3, [*range(1, 12), 3]),
+        (25, "big", 4, 4, [1, 2, 4, 5, 7, 9, 10, 12, 13, 15, 17, 18, 20, 21, 23, 25]),
+    ],
+)
+async def test_several_pictures_stand_on_a_contact_sheet(
+    api: Api, publish: Callable[..., Any], tmp_path: Path, count: int, query: str, columns: int, rows: int,
+    wanted: list[int],
+) -> None:  # fmt: skip
+    job_id = await publish(*numbered(tmp_path, count))
+    status, kind, data = await look(api, job_id, size=query)
+    made = Image.open(io.BytesIO(data))
+    box = {"small": 240, "big": 1280}[query]
+    assert (status, kind) == (200, "image/jpeg") and box * 0.95 <= made.width <= box and made.height <= box
+    assert greys(made, columns, rows) == wanted
+    single = Image.open(io.BytesIO((await look(api, job_id, size=query, filename="f2.png"))[2]))
+    assert single.size == ((240, 120) if box == 240 else (400, 200)) and greys(single, 1, 1) == [2]
+
+
+def test_a_contact_sheet_holds_pictures_of_all_shapes_and_none_is_enlarged(tmp_path: Path) -> None:
+    Image.new("RGB", (50, 20), RED).save(tmp_path / "a.png")
+    Image.new("RGB", (20, 40), GREEN).save(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(b"\x89PNG\r\n\x1a\nand nothing more")
+    exr(tmp_path / "d.exr", np.ones((1000, 3000, 3)))
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png", "c.png", "d.exr")]
+    found = sheet(Quiet(), paths, str(tmp_path / "sheet.jpg"), 240)
+    made = Image.open(tmp_path / "sheet.jpg")
+    made.load()
+    assert made.size == (found["width"], found["height"]) == (119 * 2 + 2, 40 * 2 + 2)
+    for at, colour in (((59, 20), RED), ((180, 20), GREEN), ((59, 61), (32, 32, 32)), ((180, 61), (255, 255, 255))):
+        assert near(made.getpixel(at), colour)
+    for beside in ((30, 20), (59, 7), (165, 20)):
+        assert near(made.getpixel(beside), (32, 32, 32))
+    with pytest.raises(BadInput):
+        sheet(Quiet(), [str(tmp_path / "c.png")] * 2, str(tmp_path / "none.jpg"), 240)
+
+
+async def test_a_contact_sheet_is_made_once_for_its_pictures_and_goes_with_the_job(
+    node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    paths = numbered(tmp_path, 20)
+    first, folder = await publish(*paths), node.zeus.files.cache / "thumbnails"
+    _, _, data = await look(api, first)
+    made = [path.name for path in folder.iterdir()]
+    second = await publish(*paths)
+    assert (await look(api, second))[2] == data and [path.name for path in folder.iterdir()] == made
+    Image.new("RGB", (400, 200), RED).save(paths[-1])
+    third = await publish(*paths)
+    assert (await look(api, third))[2] != data
+    await look(api, third, size="big")
+    assert len(list(folder.iterdir())) == 3
+    for job_id in (first, third):
+        await api.post(f"/api/jobs/{job_id}/delete?confirm=1")
+    assert list(folder.iterdir()) == []
+
+
+async def test_a_contact_sheet_of_nothing_that_decodes_is_no_preview(
+    api: Api, publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\nand nothing more" + name.encode())
+    status, error = await api.get(f"/api/jobs/{await publish(tmp_path / 'a.png', tmp_path / 'b.png')}/thumbnail")
+    assert (status, error["error"]) == (500, "preview_failed")
+
+
+async def test_frames_that_were_published_one_by_one_are_shown_while_the_job_goes_on(
+    node: Node, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: asyncio.Queue[int] = asyncio.Queue()
+
+    async def run(context: Any) -> None:
+        while number := await steps.get():
+            path = context.folder / f"f{number}.png"
+            await asyncio.to_thread(Image.new("RGB", (40, 20), (number * 10,) * 3).save, path)
+            await context.publish(number, [path], 0.1)
+
+    monkeypatch.setattr(node.zeus.registry.engines["frames"], "run", run)
+    _, job = await api.post("/api/add_job", json={"renderer": "frames", "args": {}, "start_frame": 1, "end_frame": 9})
+    await api.until(job["id"], "running")
+
+    async def published(count: int) -> None:
+        while len(await node.zeus.jobs.outputs(job["id"])) < count:
+            await asyncio.sleep(0.02)
+
+    async def shown() -> Image.Image:
+        return Image.open(io.BytesIO((await look(api, job["id"]))[2]))
+
+    for count, number in enumerate((9, 2, 10), 1):
+        steps.put_nowait(number)
+        await asyncio.wait_for(published(count), HANG)
+        assert greys(await shown(), 1, 1) == [number]
+    out = node.zeus.files.attempt(job["id"], 1) / "work" / "out"
+    await asyncio.sleep(0.02)
+    await asyncio.to_thread(Image.new("RGB", (40, 20), (200,) * 3).save, out / "movie.png")
+    assert greys(await shown(), 1, 1) == [20]
+    await asyncio.to_thread((out / "movie.png").unlink)
+    steps.put_nowait(0)
+    await api.until(job["id"])
+    made = await shown()
+    assert greys(made, 2, 2) == [2, 9, 10, 3] and made.size == (82, 42)
+
+
 async def test_many_clients_cause_one_preview(
     node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,14 +412,18 @@ async def test_many_clients_cause_one_preview(
     assert len({data for _, _, data in found}) == 1
 
 
-async def test_with_a_job_its_previews_go(node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("removal", ["/api/jobs/{}/delete?confirm=1", "/api/_debug/clear_history"])
+async def test_with_a_job_its_previews_go(
+    node: Node, api: Api, publish: Callable[..., Any], tmp_path: Path, removal: str
+) -> None:
+    msgspec.structs.force_setattr(node.zeus.config.node, "debug", True)
     Image.new("RGB", (20, 10), RED).save(tmp_path / "a.png")
     job_id = await publish(tmp_path / "a.png")
     assert (await look(api, job_id))[0] == 200
     folder = node.zeus.files.cache / "thumbnails"
     assert len(list(folder.iterdir())) == 1
-    assert (await api.post(f"/api/jobs/{job_id}/delete?confirm=1"))[0] == 200
-    assert list(folder.iterdir()) == []
+    assert (await api.post(removal.format(job_id)))[0] == 200
+    assert list(folder.iterdir()) == [] and (await api.get(f"/api/jobs/{job_id}"))[0] == 404
 
 
 @pytest.mark.parametrize(("degrees", "green"), [(90, (60, 230)), (180, (230, 60)), (270, (60, 10))])

@@ -63,8 +63,7 @@ class Jobs:
         async with self._projects.unpacking() as unpacked:
             checked = await self._submissions.check(requests, upload, unpacked)
             await self._reasons.refuse_unready(each.job.renderer for each in checked)
-            ids = await self._store_new(checked, key)
-        return [await self._store.job(job_id) for job_id in ids]
+            return await self._store_new(checked, key)
 
     async def made_before(self, key: Key | None) -> list[Job] | None:
         """The jobs that a key made when it came first, or None: then it is new, or there is none.
@@ -155,10 +154,9 @@ class Jobs:
         await self._discard(ids)
         return gone
 
-    async def clear_history(self) -> None:
-        """Remove all jobs that have ended."""
-        for job in await self._store.ended():
-            await self._discard(await self._store.delete(job.id))
+    async def ended(self) -> list[str]:
+        """The ids of all jobs that have ended and are no subjobs."""
+        return [job.id for job in await self._store.ended()]
 
     def model_state(self, engine_name: str, model: str | None = None) -> ModelState:
         """The state of the generation model."""
@@ -190,7 +188,7 @@ class Jobs:
         await self._runner.stop(running, wish)
         return await self._store.job(job_id)
 
-    async def _store_new(self, checked: Sequence[Checked], key: Key | None) -> list[str]:
+    async def _store_new(self, checked: Sequence[Checked], key: Key | None) -> list[Job]:
         new = [each.job for each in checked]
         mine = [job.id for job in new]
         try:
@@ -200,7 +198,7 @@ class Jobs:
         except Exception:
             await self._discard(mine)
             raise
-        if not set(made) <= set(mine):
+        if not {job.id for job in made} <= set(mine):
             await self._discard(mine)
         return made
 

@@ -68,6 +68,11 @@ class Media:
         """Write a JPEG, or a short mp4, that fits `box` × `box` pixels. Raises BadInput for what does not decode."""
         await self._raw(kind, {"path": str(source), "target": str(target), "box": box}, None, SILENCE)
 
+    async def sheet(self, sources: Sequence[Path], target: Path, box: int) -> None:
+        """Write a JPEG of several pictures that fits `box` × `box` pixels. Raises BadInput when none decodes."""
+        arguments = {"paths": list(map(str, sources)), "target": str(target), "box": box}
+        await self._raw("sheet", arguments, None, SILENCE)
+
     async def close(self) -> None:
         """End all workers."""
         if self._reaper is not None:

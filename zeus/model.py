@@ -68,7 +68,7 @@ def string_to_status(word: str) -> Status:
         return Status(lowered)
     except ValueError:
         known = ", ".join([*Status, *OLDER_WORDS])
-        raise BadInput(f'"{word}" is no status; known are: {known}.', code="invalid_status") from None
+        raise BadInput(f'"{word[:80]}" is no status; known are: {known}.', code="invalid_status") from None
 
 
 class NewJob(msgspec.Struct, frozen=True):

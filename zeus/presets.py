@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
-from zeus.errors import BadInput
+from zeus.errors import BadInput, NotFound
 from zeus.registry import Registry
 from zeus.wire import PresetList, PresetView
 
@@ -53,14 +52,14 @@ class Presets:
         problems = [f"{name}: {problem}" for name, preset in merged.items() if (problem := self._problem(preset))]
         return PresetList(presets=views, problems=[*own.problems, *theirs.problems, *problems])
 
-    async def text(self) -> str:
-        """The presets as YAML: Zeus's own file as it stands, or what is in force where the owner has a file too."""
-        if not await asyncio.to_thread(self._theirs.exists):
-            return await asyncio.to_thread(self._own.read_text, "utf-8")
-        known = (await self.all()).presets
-        plain = {name: {"description": each.description, "renderer": each.renderer, "args": dict(each.args)}
-                 for name, each in known.items()}  # fmt: skip
-        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    async def file(self) -> bytes:
+        """The owner's file as it stands, right or wrong; Zeus's own where there is none. Raises NotFound."""
+        try:
+            return await asyncio.to_thread(_content, self._theirs)
+        except FileNotFoundError:
+            return await asyncio.to_thread(_content, self._own)
+        except OSError as error:
+            raise NotFound(_unreadable(self._theirs, error), code="file_not_found") from error
 
     def _view(self, preset: Preset) -> PresetView:
         return PresetView(preset.description, preset.renderer, preset.args, preset.renderer in self._registry.engines)
@@ -82,7 +81,7 @@ class Presets:
         except FileNotFoundError:
             return _Read()
         except (OSError, UnicodeDecodeError) as error:
-            return _Read(problems=(f"{path.name} cannot be read: {type(error).__name__}.",))
+            return _Read(problems=(_unreadable(path, error),))
 
 
 def apply(presets: PresetList, name: str, renderer: str | None, args: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -99,6 +98,8 @@ def apply(presets: PresetList, name: str, renderer: str | None, args: Mapping[st
 def _read(path: Path, size: int) -> _Read:
     if size > LARGEST:
         return _Read(problems=(f"{path.name} is larger than {LARGEST} bytes.",))
+    import yaml  # a megabyte that a node without questions for presets does without
+
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -108,6 +109,16 @@ def _read(path: Path, size: int) -> _Read:
     if not isinstance(found, dict):
         return _Read(problems=(f"{path.name} must be a mapping of names to presets; all of it is left out.",))
     return _sorted_out(path.name, found)
+
+
+def _content(path: Path) -> bytes:
+    """A file's first LARGEST bytes: what comes after them is read nowhere."""
+    with path.open("rb") as file:
+        return file.read(LARGEST)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{path.name} cannot be read: {type(error).__name__}."
 
 
 def _sorted_out(file: str, found: Mapping[Any, Any]) -> _Read:

@@ -32,7 +32,8 @@ class Projects:
         try:
             yield unpacked
         finally:
-            await self._files.do(remove, *unpacked.folders)
+            if unpacked.folders:
+                await self._files.do(remove, *unpacked.folders)
 
 
 class Unpacked:

@@ -68,7 +68,7 @@ class Registry:
             return self.engines[name]
         reason = next((f" It could not be loaded: {each.reason}." for each in self.broken if each.name == name), "")
         known = ", ".join(sorted(self.engines)) or "none"
-        raise BadInput(f'There is no engine "{name}" here; there are: {known}.{reason}', code="unknown_engine")
+        raise BadInput(f'There is no engine "{name[:80]}" here; there are: {known}.{reason}', code="unknown_engine")
 
     def for_filename(self, filename: str) -> Engine[Any] | None:
         """The engine that takes files of this name, or None."""

@@ -61,6 +61,7 @@ class Tokens:
 
     def __init__(self, storage: Path) -> None:
         self._storage = storage
+        self._paths = [storage / name for name in (OWNER_FILE, NAMED_FILE)]
         self._seen: object = None
         self._tokens: tuple[Token, ...] = ()
         self._damaged = False
@@ -80,7 +81,7 @@ class Tokens:
 
     def _present(self) -> tuple[Token, ...]:
         """All tokens. None of them while a file is damaged."""
-        seen = [_stamp(self._storage / name) for name in (OWNER_FILE, NAMED_FILE)]
+        seen = [_stamp(path) for path in self._paths]
         if seen != self._seen:
             self._tokens, self._damaged, self._seen = (), False, seen
             try:

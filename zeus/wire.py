@@ -6,9 +6,13 @@ A client ignores fields that it does not know. Times are RFC 3339 UTC strings, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
+
+MOST = (1 << 31) - 1
+"""Of what another node counts."""
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -107,9 +111,9 @@ class SubjobUpdate(msgspec.Struct, frozen=True):
 
     id: str
     status: str
-    attempt: int
-    percent_complete: int
-    completed_frames: int = 0
+    attempt: Annotated[int, Meta(ge=0, le=MOST)]
+    percent_complete: Annotated[int, Meta(ge=0, le=100)]
+    completed_frames: Annotated[int, Meta(ge=0, le=MOST)] = 0
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -138,12 +138,14 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         try:
             return self.models[self._default if name is None else name]
         except KeyError:
-            raise BadInput(f'there is no model "{name}": {_listed(self.models)}', code="unknown_model") from None
+            known = _listed(self.models)
+            raise BadInput(f'there is no model "{(name or "")[:80]}": {known}', code="unknown_model") from None
 
     def _format(self, wanted: str | None) -> str:
         chosen = (wanted or self.export_formats[0]).lower()
         if chosen not in self.export_formats:
-            raise BadInput(f'the video engine cannot make "{wanted}", only {", ".join(self.export_formats)}')
+            known = ", ".join(self.export_formats)
+            raise BadInput(f'export_format: the video engine cannot make "{chosen[:80]}", only {known}')
         return chosen
 
 

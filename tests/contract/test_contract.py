@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 
@@ -83,4 +85,16 @@ async def test_the_document_and_its_page_are_served(api: Api) -> None:
     async with api.session.get(f"{api.url}/api/docs") as got:
         assert got.status == 200 and got.content_type == "text/html"
         page = await got.text()
-    assert "script" not in page and "http://" not in page and page.count("<h2>") == len(ROUTES)
+        policy = got.headers["Content-Security-Policy"]
+    assert page.count("<h3><b class=") == len(ROUTES) and all(f'id="{name}"' in page for name in ("JobView", "AddJob"))
+    assert not re.search(r'<script|\bon\w+=|style=|src=|url\(|@import|href="[^#/]', page)
+    style = re.findall("<style>(.*?)</style>", page, re.S)
+    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+    assert len(style) == 1 and f"style-src 'sha256-{digest}';" in policy and "unsafe" not in policy
+    targets = set(re.findall(r' id="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= targets
+
+
+def test_every_operation_is_in_a_group() -> None:
+    tags = {tag["name"] for tag in DOCUMENT["tags"]}
+    assert tags == {made["tags"][0] for methods in DOCUMENT["paths"].values() for made in methods.values()}

@@ -97,26 +97,27 @@ async def test_killed_at_a_failpoint(
     assert ends == len(ids), f"{ends} completions of {len(ids)} jobs"
 
 
+@pytest.mark.parametrize("rounds", [8, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(7200)])])
 async def test_killed_at_random_moments(
-    spawn_node: Callable[..., NodeProcess],
-    session: aiohttp.ClientSession,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
+    rounds: int, spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """Clients submit without pause while the node is killed again and again."""
+    """Clients submit without pause while the node is killed again and again.
+
+    Some rounds are long enough for jobs to end in them: without that the oldest would use up all their attempts.
+    """
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    rounds = 200 if request.config.getoption("--long") else 8
     node = spawn_node(jobs={"slots": 8, "retry_delay": 0.0, "max_attempts": 100})
     acknowledged: list[str] = []
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         node.start()
         api = Api(session, node.url)
         clients = [asyncio.create_task(submit_until_gone(api, tmp_path, acknowledged)) for _ in range(6)]
-        await asyncio.sleep(dice.uniform(0.05, 0.8))
+        await asyncio.sleep(dice.uniform(0.05, 0.8) if number % 10 else dice.uniform(2, 5))
         node.kill()
         await asyncio.gather(*clients)
+        print(f"killed {number} times, {len(acknowledged)} jobs acknowledged", flush=True)
     node.start()
     api = Api(session, node.url)
     jobs = await settle(api, acknowledged)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -117,3 +118,18 @@ async def test_an_engines_version_that_does_not_fit_leaves_nothing_but_its_archi
             await asyncio.sleep(0.05)
         assert [asked for each, asked in mirror.asked if each == path] == [None, f"bytes={len(mirror.files[path])}-"]
         assert await asyncio.to_thread(node.stop) == 0
+
+
+async def test_a_job_whose_time_comes_while_the_disk_is_full_starts_later(
+    spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession, small_disk: Path
+) -> None:
+    node = spawn_node()
+    api = Api(session, node.start())
+    start = (datetime.now(UTC) + timedelta(seconds=1.5)).isoformat()
+    status, job = await api.post("/api/add_job", json={"renderer": "noop", "not_before": start})
+    assert status == 200, job
+    ballast = fill(small_disk)
+    await asyncio.sleep(3)
+    assert (await api.get(f"/api/jobs/{job['id']}"))[1]["status"] == "waiting"
+    ballast.unlink()
+    await api.until(job["id"], "finished")

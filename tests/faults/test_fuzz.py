@@ -22,7 +22,7 @@ SLOW = ("/api/cpu_benchmark", "/api/disk_benchmark")
 async def test_the_node_keeps_to_its_document(
     spawn_node: Callable[..., NodeProcess], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    examples, least = (80, 10_000) if request.config.getoption("--long") else (8, 1_000)
+    examples, least = (240, 10_000) if request.config.getoption("--long") else (8, 1_000)
     node = spawn_node(jobs={"slots": 4, "retry_delay": 0.0}, engines={"noop": {"slots": 4}})
     node.start()
     excluded = [word for path in (*STREAMS, *SLOW) for word in ("--exclude-path", path)]
@@ -33,6 +33,7 @@ async def test_the_node_keeps_to_its_document(
     )  # fmt: skip
     output = (await process.communicate())[0].decode()
     cases = re.search(r"(\d+) generated", output)
+    print(cases and cases[0])
     assert process.returncode == 0, output[-8000:]
     assert cases and int(cases[1]) >= least, output[-2000:]
     assert await asyncio.to_thread(node.stop) == 0

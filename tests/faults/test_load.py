@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import aiohttp
+import pytest
 
 from tests.conftest import Api, NodeProcess
 
@@ -79,29 +80,34 @@ def check_database(node: NodeProcess, jobs: dict[str, dict[str, str]]) -> None:
     database.close()
 
 
+@pytest.mark.parametrize("races", [400, pytest.param(2000, marks=[pytest.mark.long, pytest.mark.timeout(1800)])])
 async def test_cancel_against_finish_has_one_winner(
-    spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession
+    races: int, spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession
 ) -> None:
-    """Cancels arrive at the moment when jobs finish."""
+    """Cancels arrive at the moment when jobs finish: each outcome brings the next cancels nearer to it."""
     node = spawn_node(engines={"noop": {"slots": 16}}, jobs={"slots": 16})
     node.start()
     api = Api(session, node.url)
     outcomes = Counter[str]()
+    dice = random.Random(7)
+    delay = 0.1
 
-    async def race(delay: float) -> None:
+    async def race() -> None:
+        nonlocal delay
         job_id = await api.add(seconds=0.02)
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay * dice.uniform(0.5, 1.5))
         _, answer = await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
         _, later = await api.get(f"/api/jobs/{job_id}")
         assert answer["status"] == later["status"] and answer["status"] in ("cancelled", "finished")
         assert (later["file_count"] == 1) == (later["status"] == "finished")
         outcomes[answer["status"]] += 1
+        delay *= 1.03 if answer["status"] == "cancelled" else 1 / 1.03
 
-    dice = random.Random(7)
-    for _ in range(25):
-        await asyncio.gather(*(race(dice.uniform(0, 0.25)) for _ in range(16)))
+    for _ in range(races // 16):
+        await asyncio.gather(*(race() for _ in range(16)))
     print(outcomes)
-    assert set(outcomes) == {"cancelled", "finished"}
+    assert outcomes.keys() == {"cancelled", "finished"} and outcomes.total() == races
+    assert min(outcomes.values()) > races // 20
     assert await asyncio.to_thread(node.stop) == 0
     database = sqlite3.connect(node.folder / "storage/zeus.db")
     states = database.execute(

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 from aiohttp.web_urldispatcher import AbstractRoute, SystemRoute
 
 from zeus.api.errors import Handler
 from zeus.api.guard import is_local, is_loopback
-from zeus.errors import Forbidden, Unauthorized
+from zeus.errors import BadInput, Forbidden, Unauthorized
 from zeus.tokens import Scope, Token, Tokens
 
 COOKIE = "zeus_session"
@@ -74,8 +75,10 @@ class Access:
             raise Forbidden(f'The token "{token.name}"{scope}.', code="insufficient_scope")
 
     async def _bearer(self, request: web.Request) -> Token:
-        """The token that a request shows, or that its session began with. Raises Unauthorized."""
-        kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+        """The token that a request shows, or that its session began with. Raises Unauthorized or BadInput."""
+        if len(request.headers.getall(AUTHORIZATION, [])) > 1:
+            raise BadInput("Authorization: given more than once.", code="repeated_field")
+        kind, _, secret = request.headers.get(AUTHORIZATION, "").partition(" ")
         if kind.lower() == "bearer" and secret.strip():
             return await self.admit(request, secret.strip())
         digest = self.sessions.of(request.cookies.get(COOKIE, ""))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from zeus.api.bodies import as_object, convert, flag, number, read_json
+from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import flag, whole
 from zeus.api.responses import job_id_of, json_response
 from zeus.api.views import full_view, job_view
 from zeus.errors import BadInput, Conflict, NotFound
-from zeus.model import ENDED, Job
+from zeus.model import ENDED, Job, string_to_status
+from zeus.server import Zeus
 from zeus.wire import SubjobUpdate
 
 
@@ -22,11 +24,17 @@ async def cancel(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    zeus, job_id = request.app[ZEUS], _confirmed(request)
+    zeus = request.app[ZEUS]
+    gone = await remove(zeus, _confirmed(request))
+    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
+
+
+async def remove(zeus: Zeus, job_id: str) -> Job:
+    """End a job and remove all that there is of it, its previews too; the job as it was. Raises JobNotFound."""
     outputs = await zeus.jobs.outputs(job_id)
     gone = await zeus.jobs.delete(job_id)
     await zeus.thumbnails.forget(outputs)
-    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
+    return gone
 
 
 async def pause(request: web.Request) -> web.Response:
@@ -42,24 +50,21 @@ async def retry(request: web.Request) -> web.Response:
 
 
 async def priority(request: web.Request) -> web.Response:
-    job_id = job_id_of(request)
-    if "value" not in request.query:
+    job_id, value = job_id_of(request), whole(request, "value", None, 0, 100)
+    if value is None:
         raise BadInput("value: say which priority, from 0 to 100.", code="missing_field")
-    value = number(request, "value", 0, 0, 100)
-    if value != int(value):
-        raise BadInput("value: a whole number from 0 to 100.", code="invalid_field")
-    return await _answer(request, await request.app[ZEUS].jobs.set_priority(job_id, int(value)))
+    return await _answer(request, await request.app[ZEUS].jobs.set_priority(job_id, value))
 
 
 async def subjob_update(request: web.Request) -> web.Response:
     """A subjob's state as its node tells it. Raises Conflict for an attempt that is not the present one."""
     zeus, job_id = request.app[ZEUS], job_id_of(request)
     update = convert(as_object(await read_json(request)), SubjobUpdate)
-    parent = await zeus.jobs.get(job_id)
+    status, parent = string_to_status(update.status), await zeus.jobs.get(job_id)
     child = next((each for each in await zeus.jobs.children(parent) if each.id == update.id), None)
     if child is None:
         raise NotFound(f"Job {job_id} has no subjob {update.id[:64]}.", code="subjob_not_found")
-    if update.attempt != child.attempt or (child.status in ENDED and update.status != child.status):
+    if update.attempt != child.attempt or (child.status in ENDED and status is not child.status):
         raise Conflict(
             f"The update is of attempt {update.attempt}; the subjob is at {child.attempt} and {child.status.value}.",
             code="stale_attempt",

@@ -12,11 +12,12 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from zeus.api.bodies import Form, as_object, convert, flag, parse_json, read_json
+from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.jobs import FRAME_LIMIT
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import flag
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
 from zeus.errors import BadInput, ZeusError
@@ -37,31 +38,49 @@ JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A subjob: the frames and arguments in which it differs from the job."""
 
-    name: Name | None = None
-    start_frame: Frame | None = None
-    end_frame: Frame | None = None
-    args: dict[str, Any] | None = None
+    name: Annotated[Name | None, Meta(description="For people")] = None
+    start_frame: Annotated[Frame | None, Meta(description="The first frame, within the job's")] = None
+    end_frame: Annotated[Frame | None, Meta(description="The last frame")] = None
+    args: Annotated[dict[str, Any] | None, Meta(description="Put over the job's")] = None
 
 
 class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A job to add. Without `renderer` the file's name chooses the engine."""
 
-    name: Name | None = None
-    renderer: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    renderer_version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    start_frame: Frame | None = None
-    end_frame: Frame | None = None
-    args: dict[str, Any] | None = None
-    enable_split_jobs: bool | None = None
-    child_jobs: Annotated[list[ChildJob], Meta(max_length=MOST)] | None = None
-    local_path: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
-    upload: JobId | None = None
-    project_file: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
-    priority: Annotated[int, Meta(ge=0, le=100)] | None = None
-    preset: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    depends_on: Annotated[list[JobId], Meta(max_length=MOST)] | None = None
-    not_before: Annotated[datetime, Meta(tz=True)] | None = None
-    max_attempts: Annotated[int, Meta(ge=1, le=100)] | None = None
+    name: Annotated[Name | None, Meta(description="For people; the prompt or the file's name")] = None
+    renderer: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="The engine; chosen from the file's name"),
+    ] = None
+    renderer_version: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None, Meta(description="latest")
+    ] = None
+    start_frame: Annotated[Frame | None, Meta(description="The first frame, together with end_frame")] = None
+    end_frame: Annotated[Frame | None, Meta(description="The last frame")] = None
+    args: Annotated[dict[str, Any] | None, Meta(description="The engine's own: see /api/engines/ENGINE/args")] = None
+    enable_split_jobs: Annotated[bool | None, Meta(description="Whether nodes may share it out")] = None
+    child_jobs: Annotated[
+        Annotated[list[ChildJob], Meta(max_length=MOST)] | None, Meta(description="Explicit subjobs")
+    ] = None
+    local_path: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=4096)] | None,
+        Meta(description="A file of this machine instead of an upload"),
+    ] = None
+    upload: Annotated[JobId | None, Meta(description="The id of a complete upload")] = None
+    project_file: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1024)] | None,
+        Meta(description="Which file of an archive is the project; found by its ending"),
+    ] = None
+    priority: Annotated[Annotated[int, Meta(ge=0, le=100)] | None, Meta(description="Higher runs first; 50")] = None
+    preset: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=64)] | None,
+        Meta(description="Arguments by name: see /api/presets"),
+    ] = None
+    depends_on: Annotated[
+        Annotated[list[JobId], Meta(max_length=MOST)] | None, Meta(description="Ids of jobs that must finish first")
+    ] = None
+    not_before: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="The earliest start")] = None
+    max_attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How often it is tried")] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -70,7 +89,7 @@ async def add_job(request: web.Request) -> web.Response:
     try:
         if request.content_type.startswith("multipart/"):
             await form.read(request)
-            body = parse_json(form.json or b"")
+            body = await parse_json(form.json or b"")
         else:
             body = await read_json(request)
         return await _add(request, body, form.upload)

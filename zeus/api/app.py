@@ -11,16 +11,20 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from aiohttp.hdrs import SERVER
+from multidict import istr
 
 import zeus as package
 from zeus.api.access import Access
 from zeus.api.connections import Connections
 from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import accept_body, make_guard, needs_token
-from zeus.api.keys import ACCESS, ADDRESS, DOCUMENT, LISTS, ZEUS
+from zeus.api.keys import ACCESS, ADDRESS, BODIES, DOCUMENT, LISTS, ZEUS
 from zeus.api.listening import Address, listen
 from zeus.api.lists import JobLists
+from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
+from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
 from zeus.config import Config
 from zeus.errors import ConfigError
@@ -29,19 +33,22 @@ from zeus.tokens import Tokens, ensure_owner
 
 EXIT_STORE_FAILED = 70
 SHUTDOWN = 15.0
-"""Seconds that open requests get at the end; long polls are let go at once."""
+"""Seconds that open requests get at the end; long polls are let go at once. aiohttp spends its timeout twice: before it
+ends the bodies that still arrive, and after."""
 KEEP_ALIVE = 75.0
 """Seconds that a connection may wait for its next request: longer than proxies keep theirs."""
 
+SERVED_BY = f"Zeus/{package.__version__}"
 HEADERS = {
-    VERSION_HEADER: API_VERSION,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
+    istr(VERSION_HEADER): API_VERSION,
+    istr("X-Content-Type-Options"): "nosniff",
+    istr("X-Frame-Options"): "DENY",
+    istr("Referrer-Policy"): "no-referrer",
+    istr("Cross-Origin-Resource-Policy"): "same-origin",
+    istr("Content-Security-Policy"): "default-src 'none'; frame-ancestors 'none'",
+    istr("Cache-Control"): "no-store",
 }
+"""What every answer has unless its handler says otherwise. An istr is folded once, not at every look-up."""
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +65,11 @@ def make_app(zeus: Zeus) -> web.Application:
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, accept_body], client_max_size=http.max_json_bytes
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        client_max_size=http.max_json_bytes,
     )
-    app[ZEUS], app[LISTS], app[ACCESS], app[ADDRESS] = zeus, JobLists(zeus), access, Address()
+    app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
+    app[ACCESS], app[ADDRESS] = access, Address()
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
     access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
@@ -77,7 +86,7 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         app = make_app(zeus)
         runner = web.AppRunner(
             app, handle_signals=False, access_log=None, auto_decompress=False,
-            shutdown_timeout=SHUTDOWN, keepalive_timeout=KEEP_ALIVE,
+            shutdown_timeout=SHUTDOWN / 2, keepalive_timeout=KEEP_ALIVE,
         )  # fmt: skip
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -117,9 +126,10 @@ async def _make_token(zeus: Zeus) -> None:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     request[PREPARED] = True
-    response.headers["Server"] = f"Zeus/{package.__version__}"
+    headers = response.headers
+    headers[SERVER] = SERVED_BY
     for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+        headers.setdefault(name, value)
 
 
 async def _let_go(app: web.Application) -> None:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from zeus.api.bodies import number
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import number
 from zeus.api.responses import json_response
 from zeus.errors import NotReady
 

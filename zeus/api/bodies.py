@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import errno
 import hashlib
-import math
+import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import aiofiles
@@ -30,30 +32,14 @@ from zeus.submission import Upload
 T = TypeVar("T")
 CHUNK = 1 << 18
 BLOCK = 1 << 20
-TRUE = frozenset({"1", "true", "yes", "on"})
+LARGE = 1 << 16
+"""Bytes of JSON from which on it is decoded in a thread."""
 
 
 class Readable(Protocol):
     """A body or a part of one."""
 
     async def read_chunk(self, size: int = ...) -> bytes: ...
-
-
-def flag(request: web.Request, name: str) -> bool:
-    """Whether a query parameter says yes."""
-    return request.query.get(name, "").lower() in TRUE
-
-
-def number(request: web.Request, name: str, default: float, least: float, most: float) -> float:
-    """A query parameter that is a number within bounds, both included. Raises BadInput."""
-    text = request.query.get(name)
-    try:
-        value = default if text is None else float(text)
-    except ValueError:
-        value = math.nan
-    if not least <= value <= most:
-        raise BadInput(f"{name}: a number from {least:g} to {most:g}.", code="invalid_field")
-    return value
 
 
 async def read_json(request: web.Request) -> Any:
@@ -67,15 +53,21 @@ async def read_json(request: web.Request) -> Any:
     while chunk := await arriving(request.content.readany(), limits):
         body += chunk
         _check_size(len(body), limits)
-    return parse_json(bytes(body))
+    return await parse_json(bytes(body))
 
 
-def parse_json(body: bytes) -> Any:
-    """Decode JSON. Raises BadInput."""
+async def parse_json(body: bytes) -> Any:
+    """Decode JSON. Raises BadInput, also for a field that is given twice."""
+    return _decode(body) if len(body) < LARGE else await asyncio.to_thread(_decode, body)
+
+
+def _decode(body: bytes) -> Any:
     if not body.strip():
         raise BadInput("The request has no body; send JSON.", code="missing_body")
     try:
-        return msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
+        ONCE.decode(body.decode())  # msgspec takes the last of two and says nothing
+        return value
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
@@ -91,6 +83,18 @@ def convert(value: Any, kind: type[T]) -> T:
         if unknown := re.fullmatch("Object contains unknown field `(.*)`", text, re.S):
             raise BadInput(f'{where}The field "{unknown[1][:80]}" is not known.', code="unknown_field") from error
         raise BadInput(f"{where}{text}.", code="invalid_field") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise BadInput(f"{name[:80]}: the field is given more than once.", code="repeated_field")
+    return found
+
+
+ONCE = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str, parse_float=str)
+"""Looks for repeated fields; of numbers it has no opinion."""
 
 
 def as_object(value: Any) -> Mapping[str, Any]:
@@ -117,8 +121,8 @@ class Form:
     def __init__(self, files: Files, limits: HttpConfig) -> None:
         self.json: bytes | None = None
         self.upload: Upload | None = None
-        self._part, self._began = files.part(), False
-        self._limits = limits
+        self._files, self._limits = files, limits
+        self._part: Path | None = None
 
     async def read(self, request: web.Request) -> None:
         """Read it all. Raises BadInput, TooLarge, TooSlow, UnsupportedMedia or NoSpace."""
@@ -133,7 +137,7 @@ class Form:
 
     async def discard(self) -> None:
         """Remove the file if nobody took it over."""
-        if self._began:
+        if self._part is not None:
             await asyncio.to_thread(self._part.unlink, missing_ok=True)
 
     async def _reader(self, request: web.Request) -> MultipartReader:
@@ -146,7 +150,7 @@ class Form:
         length = request.content_length or 0
         if length > self._limits.max_upload_bytes + self._limits.max_json_bytes:
             raise _too_large(self._limits.max_upload_bytes)
-        if length > (await asyncio.to_thread(shutil.disk_usage, self._part.parent)).free:
+        if length > (await asyncio.to_thread(shutil.disk_usage, self._files.incoming)).free:
             raise NoSpace()
 
     async def _take(self, part: BodyPartReader) -> None:
@@ -174,16 +178,17 @@ class Form:
         if not part.filename:
             raise BadInput("file: the part has no filename; send it as a file.", code="invalid_filename")
         name = safe_name(part.filename)
-        size, digest = await self._write(part)
+        self._part = self._files.part()
+        size, digest = await self._write(part, self._part)
         if size == 0:
             raise BadInput(f'file: "{name}" is empty.', code="empty_file")
         return Upload(self._part, name, digest)
 
-    async def _write(self, part: BodyPartReader) -> tuple[int, str]:
+    async def _write(self, part: BodyPartReader, path: Path) -> tuple[int, str]:
         """Write a part to the disk, durably; its size and sha256."""
-        digest, self._began = hashlib.sha256(), True
+        digest = hashlib.sha256()
         with _full_disk_told():
-            async with aiofiles.open(self._part, "wb") as file:
+            async with aiofiles.open(path, "wb") as file:
                 size = await self._copy(part, file, digest)
                 await file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())

@@ -87,8 +87,10 @@ async def engine_view(zeus: Zeus, name: str, full: bool) -> EngineView:
         kind = EngineDetails if full else EngineView
         return kind(available=False, reason=catalog.broken[name].reason)
     found = catalog.get(name)
+    coming = zeus.downloads.under_way(name)  # before the versions, or one that arrives meanwhile is in neither list
     reason, versions = await asyncio.gather(catalog.reason(name), catalog.versions(name))
-    downloads = [download_view(each) for each in zeus.downloads.under_way(name)]
+    here = {each.version for each in versions if each.source == "managed"}
+    downloads = [download_view(each) for each in coming if each.version not in here]
     if not full:
         return EngineView(available=reason is None, reason=reason, versions=_versions(versions), downloads=downloads)
     return EngineDetails(

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from zeus.api.keys import ZEUS
-from zeus.api.views import full_view
+from zeus.api.views import full_views
 from zeus.errors import BadInput
 from zeus.model import Changes
 
@@ -44,8 +44,7 @@ async def _encoded(request: web.Request, changes: Changes, newest: int) -> bytes
     zeus = request.app[ZEUS]
     parts = [_event("reset", newest, b"{}")] if changes.whole else []
     timed = []
-    for job in changes.jobs:
-        view = await full_view(job, zeus.jobs, zeus.config.node.name)
+    async for view in full_views(changes.jobs, zeus.jobs, zeus.config.node.name):
         timed.append((min(view.revision, newest), "job", msgspec.json.encode(view)))
     timed += [(revision, "removed", msgspec.json.encode({"id": job_id})) for revision, job_id in changes.removed]
     timed.sort(key=lambda each: each[0])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
@@ -22,18 +23,18 @@ NAME = "out.mp4"
 class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A video to make. What the model cannot honour is refused by name."""
 
-    prompt: str
-    model: str | None = None
-    negative_prompt: str | None = None
-    seed: int | None = None
-    width: int | None = None
-    height: int | None = None
-    num_frames: int | None = None
-    fps: float | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    image: str | None = None
-    export_format: str | None = None
+    prompt: Annotated[str, Meta(description="What the video shows, in words")]
+    model: Annotated[str | None, Meta(description="Which model makes it; the one of the settings")] = None
+    negative_prompt: Annotated[str | None, Meta(description="What it must not show")] = None
+    seed: Annotated[int | None, Meta(description="The same seed makes the same video again; random")] = None
+    width: Annotated[int | None, Meta(description="Pixels, an even number")] = None
+    height: Annotated[int | None, Meta(description="Pixels, an even number")] = None
+    num_frames: Annotated[int | None, Meta(description="How many frames it has")] = None
+    fps: Annotated[float | None, Meta(description="Frames a second")] = None
+    num_inference_steps: Annotated[int | None, Meta(description="Denoising steps: more is slower and finer")] = None
+    guidance_scale: Annotated[float | None, Meta(description="How closely to follow the prompt")] = None
+    image: Annotated[str | None, Meta(description="An upload's id: the first frame")] = None
+    export_format: Annotated[str | None, Meta(description="The container; mp4")] = None
 
 
 async def model_status(request: web.Request) -> web.Response:

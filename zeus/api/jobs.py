@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
-from zeus.api.bodies import flag, number
-from zeus.api.keys import LISTS, ZEUS
+from zeus.api.keys import BODIES, LISTS, ZEUS
 from zeus.api.lists import Body
-from zeus.api.responses import job_id_of, json_response
-from zeus.api.views import frame_views, full_view
+from zeus.api.parameters import accepts, flag, listed, number, whole
+from zeus.api.responses import job_id_of, json_body, json_response
+from zeus.api.views import frame_views, full_views
 from zeus.errors import BadInput
 from zeus.model import Filter, string_to_status
 from zeus.wire import FrameList, JobView
@@ -27,7 +28,7 @@ async def jobs(request: web.Request) -> web.Response:
     if any(name in request.query for name in FILTERS):
         return await _some(request)
     lists = request.app[LISTS]
-    if f'"{lists.token}"' in request.headers.get("If-None-Match", "").split(", "):
+    if any(entry.removeprefix("W/") in ("*", f'"{lists.token}"') for entry in listed(request, "If-None-Match")):
         return web.Response(status=304, headers={"ETag": f'"{lists.token}"'})
     return await _shared(request, await lists.whole())
 
@@ -48,13 +49,13 @@ async def by_status(request: web.Request) -> web.Response:
     found = await zeus.jobs.find(Filter(status=status))
     if not found:
         raise BadInput(f"No job is {status.value}.", code="no_matching_jobs")
-    return json_response([await full_view(job, zeus.jobs, zeus.config.node.name) for job in found])
+    views = full_views(found, zeus.jobs, zeus.config.node.name)
+    return json_body(b"[" + b",".join([msgspec.json.encode(view) async for view in views]) + b"]")
 
 
 async def job(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    found = await zeus.jobs.get(job_id_of(request))
-    return json_response(await full_view(found, zeus.jobs, zeus.config.node.name))
+    body = await request.app[BODIES].of(job_id_of(request))
+    return web.Response(body=body, content_type="application/json")
 
 
 async def why(request: web.Request) -> web.Response:
@@ -65,8 +66,8 @@ async def why(request: web.Request) -> web.Response:
 async def frames(request: web.Request) -> web.Response:
     """A page of a job's frames: those whose number is `start` or higher."""
     zeus = request.app[ZEUS]
-    start = round(number(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT))
-    limit = round(number(request, "limit", MOST, 1, MOST))
+    start = whole(request, "start", -FRAME_LIMIT, -FRAME_LIMIT, FRAME_LIMIT)
+    limit = whole(request, "limit", MOST, 1, MOST)
     family = await zeus.jobs.frames(await zeus.jobs.get(job_id_of(request)))
     views = [view for job, known in family for view in frame_views(job, known, start, limit)]
     views.sort(key=lambda view: view.frame)
@@ -80,15 +81,18 @@ async def _some(request: web.Request) -> web.Response:
     wanted = Filter(
         status=string_to_status(query["status"]) if "status" in query else None,
         renderer=query.get("renderer"),
-        limit=round(number(request, "limit", MOST, 1, MOST)) if "limit" in query else None,
+        limit=whole(request, "limit", None, 1, MOST),
         after=query.get("after"),
     )
     chosen = _fields(query["fields"]) if "fields" in query else None
-    views: list[Any] = []
-    for found in await zeus.jobs.find(wanted):
-        view = await full_view(found, zeus.jobs, zeus.config.node.name)
-        views.append(view if chosen is None else {name: getattr(view, name) for name in chosen})
-    return json_response({"jobs": views, "token": token})
+    views = full_views(await zeus.jobs.find(wanted), zeus.jobs, zeus.config.node.name)
+    parts = [msgspec.json.encode(_part(view, chosen)) async for view in views]
+    return json_body(b'{"jobs":[' + b",".join(parts) + b'],"token":' + msgspec.json.encode(token) + b"}")
+
+
+def _part(view: JobView, chosen: list[str] | None) -> Any:
+    """A job, or only some of its fields."""
+    return view if chosen is None else {name: getattr(view, name) for name in chosen}
 
 
 def _fields(text: str) -> list[str]:
@@ -104,7 +108,7 @@ def _fields(text: str) -> list[str]:
 async def _shared(request: web.Request, body: Body) -> web.Response:
     """A body that is encoded, and compressed, once for all who ask."""
     headers = {"ETag": f'"{body.token}"', "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("Accept-Encoding", "").lower() and (packed := await body.packed()) is not None:
+    if accepts(request, "Accept-Encoding", "gzip", "x-gzip", "*") and (packed := await body.packed()) is not None:
         headers["Content-Encoding"] = "gzip"
-        return web.Response(body=packed, headers=headers, content_type="application/json")
-    return web.Response(body=body.plain, headers=headers, content_type="application/json")
+        return json_body(packed, headers=headers)
+    return json_body(body.plain, headers=headers)

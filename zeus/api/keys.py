@@ -7,10 +7,12 @@ from aiohttp import web
 from zeus.api.access import Access
 from zeus.api.listening import Address
 from zeus.api.lists import JobLists
+from zeus.api.polls import JobBodies
 from zeus.server import Zeus
 
 ZEUS = web.AppKey("zeus", Zeus)
 LISTS = web.AppKey("lists", JobLists)
+BODIES = web.AppKey("bodies", JobBodies)
 ACCESS = web.AppKey("access", Access)
 DOCUMENT = web.AppKey("document", bytes)
 """The OpenAPI document."""

@@ -8,11 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from zeus.api.views import full_view
+from zeus.api.views import full_views
 from zeus.server import Zeus
 
-BREATH = 100
-"""Jobs that are encoded before everyone else gets a turn."""
 SMALL = 1024
 """Bytes below which a body is not worth compressing."""
 
@@ -101,9 +99,7 @@ class JobLists:
             self._encoded.clear()
         for _, job_id in changes.removed:
             self._encoded.pop(job_id, None)
-        for number, job in enumerate(sorted(changes.jobs, key=lambda job: job.seq)):
-            view = await full_view(job, self._zeus.jobs, self._node)
-            self._encoded[job.id] = msgspec.json.encode(view)
-            if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
+        oldest_first = sorted(changes.jobs, key=lambda job: job.seq)
+        async for view in full_views(oldest_first, self._zeus.jobs, self._node):
+            self._encoded[view.id] = msgspec.json.encode(view)
         self._revision, self._whole, self._changed = newest, None, {}

@@ -1,8 +1,7 @@
-"""The OpenAPI 3.1 document of all routes, made from the route table and the typed structs; and a page to read it."""
+"""The OpenAPI 3.1 document of all routes, made from the route table and the typed structs."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,14 +28,30 @@ REASONS = {
 }  # fmt: skip
 
 
+GROUPS = {
+    "Generate": ("/api/model-status", "/api/generate", "/files/"),
+    "Jobs": ("/api/jobs", "/api/add_job", "/api/events"),
+    "Uploads": ("/api/uploads",),
+    "Engines and presets": ("/api/engines", "/api/presets"),
+    "The node": ("/",),
+}
+"""The tags of the operations: the first group that has a beginning of the path."""
+
+
+HEADERS = {
+    VERSION_HEADER: "Asks for the farm API's manners: errors as plain text",
+    "Accept-Encoding": "gzip: compress what is worth it",
+    "Idempotency-Key": "Makes a repeated request give what the first one made, for a day",
+    "If-None-Match": "The ETag of what the client has: 304 while it is still that",
+    "Last-Event-ID": "The id of the last event that the client got: goes on after it",
+    "Range": "Only these bytes",
+    "Upload-Offset": "Where these bytes belong",
+}
+"""What request headers are for."""
+
+
 async def openapi(request: web.Request) -> web.Response:
     return web.Response(body=request.app[DOCUMENT], content_type="application/json")
-
-
-async def docs(request: web.Request) -> web.Response:
-    page = _page(msgspec.json.decode(request.app[DOCUMENT]))
-    policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-    return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": policy})
 
 
 def document(routes: Iterable[tuple[str, str, bool]]) -> bytes:
@@ -52,6 +67,7 @@ def document(routes: Iterable[tuple[str, str, bool]]) -> bytes:
         {
             "openapi": "3.1.0",
             "info": {"title": "Zeus", "version": package.__version__, "summary": "Render, transcode, generate"},
+            "tags": [{"name": name} for name in GROUPS],
             "paths": paths,
             "components": {
                 "schemas": components,
@@ -77,6 +93,7 @@ def _several(given: Any) -> tuple[Any, ...]:
 def _operation(operation: Operation, path: str, known: Mapping[str, Any], is_public: bool) -> dict[str, Any]:
     made: dict[str, Any] = {
         "summary": operation.summary,
+        "tags": [next(name for name, starts in GROUPS.items() if path.startswith(starts))],
         "parameters": [*_path_parameters(path), *(_parameter(query, known) for query in operation.query)]
         + [_header(name) for name in (*operation.headers, VERSION_HEADER)],
         "responses": _responses(operation, path, known),
@@ -111,7 +128,7 @@ def _header(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if name == VERSION_HEADER:
         schema["enum"] = [API_VERSION]
-    return {"name": name, "in": "header", "required": False, "schema": schema}
+    return {"name": name, "in": "header", "required": False, "description": HEADERS[name], "schema": schema}
 
 
 def _body(operation: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,48 +155,12 @@ def _responses(operation: Operation, path: str, known: Mapping[str, Any]) -> dic
 
 def _response(status: int, kind: Any, known: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"description": REASONS[status]}
-    if isinstance(kind, str):
-        made["content"] = {kind: {"schema": {"type": "string"}}}
-    elif kind is not None:
-        schemas = [known[repr(each)] for each in _several(kind)]
-        made["content"] = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    schemas = [known[repr(each)] for each in _several(kind) if not isinstance(each, str)]
+    content: dict[str, Any] = {each: {"schema": {"type": "string"}} for each in _several(kind) if isinstance(each, str)}
+    if schemas:
+        content["application/json"] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+    if content:
+        made["content"] = content
     if kind is ErrorBody:  # the farm dialect's errors are plain text
         made["content"]["text/plain"] = {"schema": {"type": "string"}}
     return made
-
-
-def _page(found: Mapping[str, Any]) -> str:
-    rows = []
-    for path, methods in found["paths"].items():
-        for method, operation in methods.items():
-            rows.append(_section(path, method.upper(), operation))
-    style = (
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
-        "color:#1b1f27;background:#fbfbfa}code,pre{font:14px/1.45 ui-monospace,monospace}"
-        "h2{margin:2.2rem 0 .2rem;font-size:1.05rem}h2 b{color:#7a3e00;margin-right:.6rem}"
-        "table{border-collapse:collapse;margin:.4rem 0}td{border-top:1px solid #ddd;padding:.2rem .8rem .2rem 0;"
-        "vertical-align:top}pre{background:#f0efeb;padding:.6rem;overflow-x:auto}"
-        "@media(prefers-color-scheme:dark){body{color:#e4e2dd;background:#16181d}h2 b{color:#f0b16a}"
-        "td{border-color:#333}pre{background:#22252c}a{color:#8ab8ff}}"
-    )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Zeus API</title><style>{style}</style><h1>Zeus API {html.escape(found['info']['version'])}</h1>"
-        f'<p>Every route of this node. For programs: <a href="/api/openapi.json">OpenAPI 3.1</a>.</p>{"".join(rows)}'
-    )
-
-
-def _section(path: str, method: str, operation: Mapping[str, Any]) -> str:
-    named = [each for each in operation["parameters"] if each["name"] != VERSION_HEADER]
-    parameters = "".join(
-        f"<tr><td><code>{html.escape(each['name'])}</code>"
-        f"<td>{each['in']}<td>{html.escape(each.get('description', ''))}"
-        for each in named
-    )
-    answers = ", ".join(f"{status} {each['description'].lower()}" for status, each in operation["responses"].items())
-    example = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-    shown = f"<pre>{html.escape(msgspec.json.encode(example).decode())}</pre>" if example is not None else ""
-    return (
-        f"<h2><b>{method}</b><code>{html.escape(path)}</code></h2><p>{html.escape(operation['summary'])}.</p>"
-        f"{f'<table>{parameters}</table>' if parameters else ''}{shown}<p>Answers: {html.escape(answers)}.</p>"
-    )

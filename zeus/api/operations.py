@@ -28,8 +28,8 @@ class Query(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """A route for its readers. `gives` maps a status to the type of its JSON, several in a tuple, or to a
-    content type, or to None."""
+    """A route for its readers. `gives` maps a status to the type of its JSON, to a content type, to several of
+    these in a tuple, or to None."""
 
     summary: str
     gives: Mapping[int, Any]
@@ -53,6 +53,7 @@ TEXT, BYTES, STREAM, ZIP, JPEG = (
     "application/zip",
     "image/jpeg",
 )
+PREVIEW = (JPEG, "video/mp4")
 CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
 ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
 ENGINE = Query("engine", str, "Which engine", True)
@@ -82,7 +83,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             Query("after", str, "Only jobs older than the one with this id"),
             Query("fields", str, "Only these fields of each job, separated by commas"),
         ),
-        headers=("If-None-Match",),
+        headers=("If-None-Match", "Accept-Encoding"),
     ),
     ("GET", "/api/jobs/long_poll"): Operation(
         "The list of jobs as soon as anything changed", {200: (wire.JobList, wire.JobChanges), 204: None},
@@ -91,6 +92,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             Query("timeout", Annotated[float, Meta(ge=1, le=60)], "Seconds to wait; 30"),
             Query("changes_only", str, "1: only the jobs that changed, and the ids of those removed"),
         ),
+        headers=("Accept-Encoding",),
     ),
     ("GET", "/api/jobs/status/{status}"): Operation("The jobs of one status", {200: Jobs}),
     ("GET", "/api/jobs/{job_id}"): Operation("One job", {200: wire.JobView}),
@@ -109,7 +111,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
             Query("attempt", Annotated[int, Meta(ge=0)], "Which attempt"),
             Query("follow", str, "1: stream it as it grows, until the job has ended"),
         ),
-        headers=("Range",),
+        headers=("Range", "If-None-Match"),
     ),
     ("GET", "/api/jobs/{job_id}/files"): Operation("The names of a job's outputs", {200: Sequence[str]}),
     ("GET", "/api/jobs/{job_id}/download"): Operation(
@@ -119,12 +121,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/jobs/{job_id}/download_all"): Operation("All outputs as a zip", {200: ZIP}),
     ("GET", "/api/jobs/{job_id}/thumbnail"): Operation(
-        "A preview of an output", {200: JPEG, 500: wire.ErrorBody},
+        "A preview of the outputs, or of one", {200: PREVIEW, 206: PREVIEW, 304: None, 409: wire.ErrorBody,
+                                   416: wire.ErrorBody, 500: wire.ErrorBody},
         query=(
             Query("size", Annotated[str, Meta(pattern="^(small|big)$")], "small fits 240×240, big 1280×1280"),
             Query("video_ok", str, "1: a short video where there is one"),
             Query("filename", str, "Of this output"),
         ),
+        headers=("Range", "If-None-Match"),
     ),
     ("POST", "/api/jobs/{job_id}/cancel"): Operation(
         "End a job; answers when nothing of it runs any more", {200: wire.JobView, 303: None},
@@ -215,7 +219,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/status"): Operation("The node and its machine", {200: wire.StatusView}),
     ("GET", "/api/snapshot"): Operation("The node, its machine and its jobs", {200: wire.Snapshot}),
     ("GET", "/api/full_status"): Operation("The same of every known node", {200: wire.FullStatus}),
-    ("GET", "/api/presets"): Operation("The presets; as YAML where that is accepted", {200: wire.PresetList}),
+    ("GET", "/api/presets"): Operation(
+        "The presets; their file where YAML is accepted",
+        {200: (wire.PresetList, "application/yaml"), 404: wire.ErrorBody},
+    ),
     ("GET", "/api/cpu_benchmark"): Operation(
         "Measure all cores; a score", {200: TEXT, 503: wire.ErrorBody},
         query=(Query("seconds", Annotated[float, Meta(ge=0.1, le=60)], "How long to measure; 10"),),

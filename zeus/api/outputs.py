@@ -10,8 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from zeus.api.bodies import flag, number
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import flag, whole
 from zeus.api.responses import SlicedFile, file_response, job_id_of, json_response
 from zeus.errors import BadInput, Conflict, JobNotFound, NotFound
 from zeus.model import ENDED, Output
@@ -25,10 +25,10 @@ async def logs(request: web.Request) -> web.StreamResponse:
     """An attempt's log, the newest unless it says otherwise; with `follow`, as it grows until the job has ended."""
     zeus = request.app[ZEUS]
     found = await zeus.jobs.get(job_id_of(request))
-    attempt = round(number(request, "attempt", found.attempt, 0, max(found.attempt, 1)))
-    path = zeus.files.log(found.id, attempt)
+    attempt = whole(request, "attempt", None, 0, max(found.attempt, 1))
+    path = zeus.files.log(found.id, found.attempt if attempt is None else attempt)
     if flag(request, "follow"):
-        return await _follow(request, found.id, path if "attempt" in request.query else None)
+        return await _follow(request, found.id, path if attempt is not None else None)
     if not await asyncio.to_thread(path.is_file):
         return web.Response(text=found.notes)
     return SlicedFile(path, headers={"Content-Type": "text/plain; charset=utf-8"})

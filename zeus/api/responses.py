@@ -7,11 +7,12 @@ import base64
 import io
 import os
 import re
+from collections.abc import Mapping
 from typing import IO, Any, cast
 from urllib.parse import quote
 
 import msgspec
-from aiohttp import web
+from aiohttp import Payload, web
 from aiohttp.abc import AbstractStreamWriter
 
 from zeus.api.errors import HTTP_CODES, error_response
@@ -19,21 +20,48 @@ from zeus.errors import BadInput
 from zeus.files import Files
 from zeus.model import Output
 
+JOB_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 SLICE = 4 << 20
 """Bytes that one call of sendfile may take: between two, everyone else gets a turn."""
+PIECE = 64 << 10
+"""Bytes of a body in memory that are handed to a connection at once, and held for it until the client reads."""
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
     """A typed struct as JSON."""
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+    return json_body(msgspec.json.encode(value), status)
+
+
+def json_body(data: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """JSON that is encoded already, and may be what many clients get."""
+    body = data if len(data) <= PIECE else Pieces(data)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 def job_id_of(request: web.Request) -> str:
     """The path's job id. Raises BadInput where it cannot be one."""
     job_id = request.match_info["job_id"]
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", job_id):
+    if not JOB_ID.fullmatch(job_id):
         raise BadInput("A job id has only letters, digits and hyphens.", code="invalid_job_id")
     return job_id
+
+
+class Pieces(Payload):
+    """A body that goes out piece by piece: as a whole, each connection would get a copy of all that is not read yet."""
+
+    _value: bytes
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(value)
+        self._size = len(value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        whole = memoryview(self._value)
+        for start in range(0, len(whole), PIECE):
+            await writer.write(whole[start : start + PIECE])
 
 
 class SlicedFile(web.FileResponse):
@@ -45,9 +73,9 @@ class SlicedFile(web.FileResponse):
     async def _prepare_open_file(
         self, request: web.BaseRequest, fobj: IO[Any], st: os.stat_result, file_encoding: str | None
     ) -> AbstractStreamWriter | None:
-        """Send all of it where `If-Range` names another file's ETag: aiohttp itself reads only a date there."""
-        named = request.headers.get("If-Range", "")
-        if '"' in named and named != f'"{st.st_mtime_ns:x}-{st.st_size:x}"':
+        """Send all of it where the range is to be ignored: aiohttp refuses units that it does not know, and of
+        `If-Range` it reads only a date."""
+        if _ignores_range(request, f'"{st.st_mtime_ns:x}-{st.st_size:x}"'):
             request = request.clone(
                 headers=[(name, value) for name, value in request.headers.items() if name != "Range"]
             )
@@ -83,6 +111,12 @@ class SlicedFile(web.FileResponse):
             await asyncio.sleep(0)
         await web.StreamResponse.write_eof(self)
         return writer
+
+
+def _ignores_range(request: web.BaseRequest, etag: str) -> bool:
+    """Whether a range is of another unit than bytes, one of several, or of another file than this."""
+    wanted, named = request.headers.get("Range", "bytes="), request.headers.get("If-Range", "")
+    return not wanted.lower().startswith("bytes=") or "," in wanted or ('"' in named and named != etag)
 
 
 def _outside(request: web.BaseRequest, facts: os.stat_result) -> bool:

@@ -18,7 +18,7 @@ from zeus.wire import SessionView
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a page sends to sign in."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=1000)]
+    token: Annotated[Annotated[str, Meta(min_length=1, max_length=1000)], Meta(description="A token of this node")]
 
 
 async def sign_in(request: web.Request) -> web.Response:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from zeus.api.actions import remove
 from zeus.api.keys import LISTS, ZEUS
 from zeus.api.responses import json_response
 from zeus.api.status import status_view
 from zeus.api.views import time_text
+from zeus.errors import JobNotFound
 from zeus.wire import FullStatus, Snapshot
 
 
@@ -38,7 +41,10 @@ async def detected_clients(request: web.Request) -> web.Response:
 
 async def clear_history(request: web.Request) -> web.Response:
     _debug_only(request)
-    await request.app[ZEUS].jobs.clear_history()
+    zeus = request.app[ZEUS]
+    for job_id in await zeus.jobs.ended():
+        with contextlib.suppress(JobNotFound):  # somebody else was faster
+            await remove(zeus, job_id)
     return web.Response(text="success")
 
 

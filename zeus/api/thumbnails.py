@@ -7,30 +7,34 @@ from pathlib import Path
 
 from aiohttp import web
 
-from zeus.api.bodies import flag
 from zeus.api.keys import ZEUS
 from zeus.api.outputs import choose
+from zeus.api.parameters import flag
 from zeus.api.responses import SlicedFile, job_id_of
 from zeus.errors import BadInput, NotFound
-from zeus.model import Output, Status
-from zeus.thumbnails import kind_of
+from zeus.model import ENDED, Output
+from zeus.thumbnails import BIG, SMALL, kind_of, pictures_of
 
-BOXES = {"": 240, "small": 240, "big": 1280}
+BOXES = {"small": SMALL, "big": BIG}
 
 
 async def thumbnail(request: web.Request) -> web.StreamResponse:
     zeus, query = request.app[ZEUS], request.query
-    box, movies = BOXES.get(query.get("size", "")), flag(request, "video_ok")
+    box, movies = BOXES.get(query.get("size", "small")), flag(request, "video_ok")
     if box is None:
         raise BadInput('size: "small" or "big".', code="invalid_field")
     job = await zeus.jobs.get(job_id_of(request))
     outputs = await zeus.jobs.outputs(job.id)
-    if query.get("filename"):
+    if query.get("filename") == "":
+        raise BadInput("filename: say which file.", code="missing_field")
+    if "filename" in query:
         chosen = choose(outputs, query["filename"])
     else:
-        if job.status is Status.RUNNING and (newest := await zeus.thumbnails.live(job, box)) is not None:
+        if job.status not in ENDED and (newest := await zeus.thumbnails.live(job, outputs, box)) is not None:
             return _preview(newest, "image/jpeg")
-        chosen = _best(outputs, movies)
+        chosen = _best(outputs)
+        if kind_of(chosen.name) == "thumbnail" and len(pictures := pictures_of(outputs)) > 1:
+            return _preview(await zeus.thumbnails.sheet(pictures, box), "image/jpeg")
     kind = kind_of(chosen.name)
     if kind is None:
         raise NotFound(f"{chosen.name} is neither a picture nor a movie.", code="no_thumbnail")
@@ -39,12 +43,12 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
     return _preview(await zeus.thumbnails.of(chosen, "thumbnail", box), "image/jpeg")
 
 
-def _best(outputs: Sequence[Output], movies: bool) -> Output:
-    """The first picture or movie, a movie before all pictures where the client can play it."""
+def _best(outputs: Sequence[Output]) -> Output:
+    """The first movie, or without one the first picture."""
     shown = [output for output in outputs if kind_of(output.name) is not None]
     if not shown:
         raise NotFound("The job has no picture and no movie, or not yet.", code="no_thumbnail")
-    return next((output for output in shown if movies and kind_of(output.name) == "clip"), shown[0])
+    return next((output for output in shown if kind_of(output.name) == "clip"), shown[0])
 
 
 def _preview(path: Path, content_type: str) -> SlicedFile:

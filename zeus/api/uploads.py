@@ -26,9 +26,15 @@ TYPES = ("application/offset+octet-stream", "application/octet-stream")
 class NewUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file to come."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=1000)]
-    size: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
-    sha256: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$")] | None = None
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=1000)],
+        Meta(description="The file's name, which chooses the engine"),
+    ]
+    size: Annotated[Annotated[int, Meta(ge=1, le=(1 << 63) - 1)], Meta(description="Bytes")]
+    sha256: Annotated[
+        Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$", max_length=64)] | None,
+        Meta(description="Of the whole content: verified at the end"),
+    ] = None
 
 
 async def create(request: web.Request) -> web.Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,6 +11,9 @@ import msgspec
 from zeus.jobs import Jobs
 from zeus.model import Frame, Job, Progress, Status
 from zeus.wire import ChildView, ErrorView, FrameView, JobView
+
+BREATH = 100
+"""Jobs of a long list that are looked at before everyone else gets a turn."""
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -22,6 +26,14 @@ def time_text(seconds: float | None) -> str | None:
 async def full_view(job: Job, jobs: Jobs, node: str) -> JobView:
     """A job with its live progress and its subjobs, answered by `node`."""
     return job_view(job, await jobs.children(job), jobs, node)
+
+
+async def full_views(found: Iterable[Job], jobs: Jobs, node: str) -> AsyncIterator[JobView]:
+    """Jobs as `full_view` has them, one by one: encode each at once, and a long list holds nobody up."""
+    for number, job in enumerate(found, 1):
+        yield await full_view(job, jobs, node)
+        if number % BREATH == 0:
+            await asyncio.sleep(0)
 
 
 def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobView:

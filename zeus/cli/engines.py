@@ -1,4 +1,4 @@
-"""`zeus engines`: what the node can run, and why not."""
+"""`zeus engines`: what the node can run, and why not; versions that it shall install or remove."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from zeus.cli.output import JsonOption, print_json, print_table
+from zeus.cli.follow import Display, display
+from zeus.cli.output import JsonOption, clean, print_json, print_table, size_text
 from zeus.cli.target import ServerOption, TokenOption, connect
+from zeus.errors import ZeusError
 
 if TYPE_CHECKING:
-    from zeus.wire import EngineDetails
+    from zeus.peers.client import RenderServerProxy
+    from zeus.wire import DownloadView, EngineDetails
 
-app = typer.Typer(help="List the node's engines, or show all about some of them.")
+app = typer.Typer(help="List the node's engines, show all about some of them, install or remove versions.")
+POLL_SECONDS = 0.3
+Name = Annotated[str, typer.Argument(metavar="NAME", help="An engine's name.")]
 Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of engines.")]
 
 
@@ -58,10 +63,75 @@ def show(names: Names, server: ServerOption = None, token: TokenOption = None, a
     asyncio.run(run())
 
 
+@app.command()
+def install(
+    name: Name,
+    version: Annotated[
+        str, typer.Argument(metavar="[VERSION]", help="latest, lts, the beginning of a version such as 4.2, or exact.")
+    ] = "latest",
+    server: ServerOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the node fetch, verify and install a version of an engine."""
+
+    async def run() -> None:
+        async with connect(server, token) as proxy:
+            with display(silent=as_json) as shown:
+                found = await _follow(proxy, name, await proxy.download_engine(name, version), shown)
+        if as_json:
+            print_json({"engine": name, "version": found, "installed": True})
+        else:
+            print(f"{name} {clean(found)} is installed")
+
+    asyncio.run(run())
+
+
+@app.command()
+def remove(
+    name: Name,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The whole version, as the list has it.")],
+    server: ServerOption = None,
+    token: TokenOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a version that the node installed."""
+
+    async def run() -> None:
+        async with connect(server, token) as proxy:
+            await proxy.delete_engine_download(name, version)
+        if as_json:
+            print_json({"engine": name, "version": version, "installed": False})
+        else:
+            print(f"{name} {version} is removed")
+
+    asyncio.run(run())
+
+
+async def _follow(proxy: RenderServerProxy, name: str, coming: DownloadView | None, shown: Display) -> str:
+    """Show how far a version has come, until it is installed; which one. Raises ZeusError when it failed."""
+    assert coming is not None
+    version = coming.version
+    while coming is not None and coming.state != "installed":
+        if coming.state == "failed":
+            raise ZeusError(f"{name} {version} was not installed: {coming.reason}")
+        note = coming.state if coming.size is None else f"{coming.state}, {size_text(coming.size)}"
+        shown.show(clean(f"{name} {version}"), coming.percent, 100, note)
+        await asyncio.sleep(POLL_SECONDS)
+        engine = await proxy.get_engine(name)
+        coming = next((each for each in engine.downloads if each.version == version), None)
+        if coming is None and version not in [each.version for each in engine.versions if each.source == "managed"]:
+            raise ZeusError(
+                f"{name} {version} was not installed: the node was stopped. Try again: it goes on from there."
+            )
+    shown.show(clean(f"{name} {version}"), 100, 100, "installed")
+    return version
+
+
 def _shapes(found: Mapping[str, EngineDetails]) -> dict[str, object]:
     """The fields that the list has; the rest is `show`'s."""
-    return {name: {"available": each.available, "reason": each.reason, "versions": each.versions}
-            for name, each in found.items()}  # fmt: skip
+    return {name: {"available": each.available, "reason": each.reason, "versions": each.versions,
+                   "downloads": each.downloads} for name, each in found.items()}  # fmt: skip
 
 
 def _row(name: str, engine: EngineDetails) -> tuple[str, ...]:
@@ -69,7 +139,8 @@ def _row(name: str, engine: EngineDetails) -> tuple[str, ...]:
 
 
 def _versions(engine: EngineDetails) -> str:
-    return ", ".join(f"{each.version} ({each.source})" for each in engine.versions)
+    coming = [f"{each.version} ({each.state} {each.percent}%)" for each in engine.downloads]
+    return ", ".join([*(f"{each.version} ({each.source})" for each in engine.versions), *coming])
 
 
 def _print(name: str, engine: EngineDetails) -> None:

@@ -220,33 +220,43 @@ class Downloads:
             download.error, download.state = known, State.FAILED
 
     async def _install(self, engine: str, download: Download) -> None:
-        release, index, folder = download.release, self._index(engine), self._folder(engine)
-        download.state = State.DOWNLOADING
-        sha256 = await index.sha256(release)
-        if sha256 is None:
-            raise InstallFailed(f"No sha256 is published for {release.file}, so it cannot be verified.", retry=False)
+        folder = self._folder(engine)
         await self._files.do(_make, folder)
-        part, aside = folder / f".{sha256}.part", folder / f".{release.version}.new"
-        await self._fetcher.file(URL(release.url), part, download.report)
-        download.state = State.VERIFYING
-        await verify(self._files, part, release, sha256)
+        part, sha256 = await self._fetch(engine, download)
+        aside = folder / f".{download.version}.new"
         try:
-            download.state = State.UNPACKING
-            executable = await unpack_aside(part, release, aside)
-            download.state = State.CHECKING
-            await try_out(self._children, executable, index.source, release)
-            record = Record(release.version, str(executable.relative_to(aside)), release.file, sha256)
-            await put_in_place(self._files, aside, folder / release.version, record)
+            record = await self._unpack(engine, download, part, sha256, aside)
+            await put_in_place(self._files, aside, folder / download.version, record)
         except InstallFailed:
             await self._files.do(remove, part)  # it would fail again
             raise
         finally:
             await self._files.do(remove, aside)
         await self._files.do(remove, part)
-        self._installed.setdefault(engine, {})[release.version] = managed(folder / release.version, record)
+        self._installed.setdefault(engine, {})[download.version] = managed(folder / download.version, record)
         download.state = State.INSTALLED
-        self._under_way.pop((engine, release.version), None)
-        log.info("%s %s is installed", engine, release.version)
+        self._under_way.pop((engine, download.version), None)
+        log.info("%s %s is installed", engine, download.version)
+
+    async def _fetch(self, engine: str, download: Download) -> tuple[Path, str]:
+        """A version's archive, verified, and its sha256. Its name is that sum: what goes on is of the same archive."""
+        release, download.state = download.release, State.DOWNLOADING
+        sha256 = await self._index(engine).sha256(release)
+        if sha256 is None:
+            raise InstallFailed(f"No sha256 is published for {release.file}, so it cannot be verified.", retry=False)
+        part = self._folder(engine) / f".{sha256}.part"
+        await self._fetcher.file(URL(release.url), part, download.report)
+        download.state = State.VERIFYING
+        await verify(self._files, part, release, sha256)
+        return part, sha256
+
+    async def _unpack(self, engine: str, download: Download, part: Path, sha256: str, aside: Path) -> Record:
+        """Unpack an archive aside and try its tool; what is to be known of it."""
+        release, download.state = download.release, State.UNPACKING
+        executable = await unpack_aside(part, release, aside)
+        download.state = State.CHECKING
+        await try_out(self._children, executable, self._index(engine).source, release)
+        return Record(release.version, str(executable.relative_to(aside)), release.file, sha256)
 
     def _index(self, engine: str) -> Index:
         if engine not in self._indexes:

@@ -9,5 +9,6 @@ from zeus.mediaworker.encoding import encode
 from zeus.mediaworker.movies import movie
 from zeus.mediaworker.pictures import thumbnail
 from zeus.mediaworker.reading import probe, verify
+from zeus.mediaworker.sheets import sheet
 
-__all__ = ["clip", "encode", "movie", "probe", "thumbnail", "verify"]
+__all__ = ["clip", "encode", "movie", "probe", "sheet", "thumbnail", "verify"]

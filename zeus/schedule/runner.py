@@ -88,11 +88,13 @@ class Runner:
         while not self._feed.closed:
             seen, now = self._feed.newest, time.time()
             self._freed.clear()
-            if await self._store.is_due(now):
-                await self._store.release(now)
+            is_due, start = await self._store.starts(now)
+            if is_due:
+                await self._release(now)
+                continue
             for assignment in decide(await self._look(now)):
                 self._start(assignment)
-            await self._wait(seen, now)
+            await self._wait(seen, start)
 
     async def stop(self, task_ids: Sequence[int], wish: Wish) -> None:
         """End the attempts at these tasks, if this node has them; return when nothing of them is left."""
@@ -129,17 +131,22 @@ class Runner:
             for place in self._dispatcher.places()
         ]
 
+    async def _release(self, now: float) -> None:
+        """Queue what may start from now on; while the disk is full, nothing starts."""
+        try:
+            await self._store.release(now)
+        except NoSpace:
+            await asyncio.sleep(FULL_DISK_DELAY)
+
     async def _look(self, now: float) -> Snapshot:
         places = self.free_places()
         most = max((place.free for place in places), default=0)
         engines = {engine for place in places for engine, free in place.engines.items() if place.free > 0 and free > 0}
         taken = list(self._running)
-        lines = [await self._store.queued(engine, now, most, taken) for engine in sorted(engines)]
-        return Snapshot(tuple(task for line in lines for task in line), tuple(places))
+        return Snapshot(tuple(await self._store.queued(sorted(engines), now, most, taken)), tuple(places))
 
-    async def _wait(self, seen: int, now: float) -> None:
-        """Wait for a change, a freed slot, or the next moment after `now` when a task may start that may not yet."""
-        start = await self._store.next_start(now)
+    async def _wait(self, seen: int, start: float | None) -> None:
+        """Wait for a change, a freed slot, or the moment when the next task may start that may not yet."""
         waits = [
             asyncio.ensure_future(self._feed.wait(seen)),
             asyncio.ensure_future(self._freed.wait()),

@@ -10,9 +10,17 @@ import msgspec
 
 from zeus.errors import BadInput, Conflict
 from zeus.model import ENDED, Key, NewJob, Status
-from zeus.store.following import MET, follow, marks
+from zeus.store.following import marks
 
 COLUMNS = NewJob.__struct_fields__
+INSERT_JOB = (
+    f"INSERT INTO jobs ({', '.join(COLUMNS)}, status, revision)"
+    f" VALUES ({', '.join(f':{name}' for name in COLUMNS)}, :status, :revision)"
+)
+INSERT_TASK = (
+    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before)"
+    " VALUES (:id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before)"
+)
 KEY_LIFE = 24 * 3600.0
 """Seconds that an Idempotency-Key is remembered."""
 TOMBSTONES = 10_000
@@ -79,28 +87,23 @@ def _remember(tx: sqlite3.Connection, key: Key, made: list[str]) -> list[str]:
 def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:
     row = {name: getattr(job, name) for name in COLUMNS}
     row["depends_on"] = msgspec.json.encode(job.depends_on).decode()
-    row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else Status.WAITING, "revision": revision}
-    names, values = ", ".join(COLUMNS), ", ".join(f":{name}" for name in COLUMNS)
-    tx.execute(f"INSERT INTO jobs ({names}, status, revision) VALUES ({values}, :status, :revision)", row)
-    _insert_needs(tx, job)
-    if is_parent:
-        return
-    tx.execute(
-        "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before)"
-        " VALUES (:id, :renderer, :priority, 'waiting', :start_frame, :end_frame, :not_before)",
-        row,
-    )
-    tx.execute(
-        f"UPDATE tasks SET status = 'queued' WHERE job_id = ? AND not_before <= ? AND {MET}", (job.id, time.time())
-    )
-    follow(tx, revision, job.id)
+    may_start = _needs_are_met(tx, job) and job.not_before <= time.time()
+    status = Status.QUEUED if may_start else Status.WAITING
+    row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else status, "revision": revision}
+    tx.execute(INSERT_JOB, row)
+    tx.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?)", [(job.id, needed) for needed in job.depends_on])
+    if not is_parent:
+        tx.execute(INSERT_TASK, row)
 
 
-def _insert_needs(tx: sqlite3.Connection, job: NewJob) -> None:
+def _needs_are_met(tx: sqlite3.Connection, job: NewJob) -> bool:
+    """Whether all that a job depends on has finished. Raises BadInput where that cannot be any more."""
+    met = True
     for needed in job.depends_on:
         found = tx.execute("SELECT status FROM jobs WHERE id = ?", (needed,)).fetchone()
         if found is None:
             raise BadInput(f"depends_on: no job has the id {needed}.", code="unknown_dependency")
         if found[0] in (Status.FAILED, Status.CANCELLED):
             raise BadInput(f"depends_on: job {needed} has ended as {found[0]}.", code="dependency_failed")
-        tx.execute("INSERT OR IGNORE INTO needs VALUES (?, ?)", (job.id, needed))
+        met = met and found[0] == Status.FINISHED
+    return met

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
 JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
+ONE_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
 READERS = 2
 MANY = 500
@@ -61,8 +62,11 @@ class Store:
 
     # What is written. Each answers once it is durable.
 
-    async def add_jobs(self, jobs: Sequence[NewJob], key: Key | None = None) -> list[str]:
-        return await self._write(adding.add_jobs, jobs, key)
+    async def add_jobs(self, jobs: Sequence[NewJob], key: Key | None = None) -> list[Job]:
+        """The new jobs, read where they are written; or those that the key made before. Raises JobNotFound for one of
+        those that has gone.
+        """
+        return await self._write(_add_jobs, jobs, key)
 
     async def keep_key(self, key: Key, made: str) -> str:
         """Remember what a key made, or what it had made before, which is the answer. Raises Conflict."""
@@ -122,10 +126,7 @@ class Store:
 
     async def job(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
-        rows = await self._read(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", job_id)
-        if not rows:
-            raise JobNotFound(f"No job has the id {job_id}.")
-        return _job(rows[0])
+        return _the_job(await self._read(ONE_JOB, job_id), job_id)
 
     async def jobs(self, wanted: Filter = ALL) -> list[Job]:
         """Jobs, the newest first. Raises BadInput when the job to go on after is not there."""
@@ -207,29 +208,29 @@ class Store:
         """All jobs that have ended and are no subjobs."""
         return await self._jobs(f"WHERE parent IS NULL AND status IN ({following.marks(ENDED)})")
 
-    async def queued(self, renderer: str, now: float, limit: int, without: Sequence[int]) -> list[Task]:
-        """The tasks of one engine that may start, first in line first, without those whose ids are given."""
+    async def queued(self, renderers: Sequence[str], now: float, limit: int, without: Sequence[int]) -> list[Task]:
+        """The tasks that may start, without those whose ids are given: of each engine the first `limit` in line."""
+        if not renderers:
+            return []
         holes = ", ".join("?" * len(without))
-        return await self._tasks(
-            f"WHERE status = 'queued' AND renderer = ? AND not_before <= ? AND id NOT IN ({holes})"
-            " ORDER BY priority DESC, id LIMIT ?",
-            renderer, now, *without, limit,
-        )  # fmt: skip
-
-    async def is_due(self, now: float) -> bool:
-        """Whether a task waits whose time has come and whose needs are met."""
-        return bool(
-            await self._read(f"SELECT 1 FROM tasks WHERE status = 'waiting' AND not_before <= ? AND {MET} LIMIT 1", now)
+        line = (
+            f"SELECT * FROM (SELECT {TASK_COLUMNS} FROM tasks WHERE status = 'queued' AND renderer = ?"
+            f" AND not_before <= ? AND id NOT IN ({holes}) ORDER BY priority DESC, id LIMIT ?)"
         )
+        values = [value for renderer in renderers for value in (renderer, now, *without, limit)]
+        return [_task(row) for row in await self._read(" UNION ALL ".join([line] * len(renderers)), *values)]
 
-    async def next_start(self, now: float) -> float | None:
-        """When the next task may start, or stop waiting, that may not yet."""
-        rows = await self._read(
-            "SELECT min(start) FROM (SELECT min(not_before) AS start FROM tasks WHERE status = 'queued' AND"
-            f" not_before > ?1 UNION ALL SELECT min(not_before) FROM tasks WHERE status = 'waiting' AND {MET})",
+    async def starts(self, now: float) -> tuple[bool, float | None]:
+        """Whether a task waits whose time has come and whose needs are met; and when the next one may start, or stop
+        waiting, that may not yet.
+        """
+        [(is_due, start)] = await self._read(
+            f"SELECT EXISTS (SELECT 1 FROM tasks WHERE status = 'waiting' AND not_before <= ?1 AND {MET}),"
+            " (SELECT min(start) FROM (SELECT min(not_before) AS start FROM tasks WHERE status = 'queued' AND"
+            f" not_before > ?1 UNION ALL SELECT min(not_before) FROM tasks WHERE status = 'waiting' AND {MET}))",
             now,
         )
-        return rows[0][0] if rows else None
+        return bool(is_due), start
 
     async def running(self) -> list[Task]:
         """The tasks on record as running."""
@@ -242,7 +243,7 @@ class Store:
     async def _seq(self, job_id: str) -> int:
         rows = await self._read("SELECT seq FROM jobs WHERE id = ?", job_id)
         if not rows:
-            raise BadInput(f"after: no job has the id {job_id}.", code="invalid_field")
+            raise BadInput(f"after: no job has the id {job_id[:80]}.", code="invalid_field")
         return int(rows[0][0])
 
     async def _jobs(self, where: str, *values: Any) -> list[Job]:
@@ -269,6 +270,17 @@ async def _reader(path: Path) -> aiosqlite.Connection:
 
 def _all_jobs(rows: Sequence[Sequence[Any]]) -> list[Job]:
     return [_job(row) for row in rows]
+
+
+def _add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key: Key | None) -> list[Job]:
+    made = adding.add_jobs(tx, revision, jobs, key)
+    return [_the_job(tx.execute(ONE_JOB, (job_id,)).fetchall(), job_id) for job_id in made]
+
+
+def _the_job(rows: Sequence[Sequence[Any]], job_id: str) -> Job:
+    if not rows:
+        raise JobNotFound(f"No job has the id {job_id}.")
+    return _job(rows[0])
 
 
 def _job(row: Sequence[Any]) -> Job:

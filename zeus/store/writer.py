@@ -24,7 +24,8 @@ OF_ONE_WRITE = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
 class Writer:
     """Runs writes in their order of arrival and answers each after the commit that holds it.
 
-    A write is a function that sees its own savepoint: when it raises, it alone is undone. Callers that are cancelled
+    A write is a function that sees its own savepoint: when it raises, it alone is undone. One that raises or changes
+    nothing takes no revision, so that nobody who waits for a change is woken by it. Callers that are cancelled
     while they wait disturb nobody; their write happens all the same. `announce` is called in the event loop with the
     newest revision after each commit, `failed` when the database cannot be written any more.
     """
@@ -108,7 +109,6 @@ class Writer:
         connection.execute("BEGIN IMMEDIATE")
         try:
             for entry in entries:
-                self._revision += 1
                 self._savepoint(entry)
             connection.execute("UPDATE meta SET value = ? WHERE key = 'revision'", (str(self._revision),))
             failpoint("commit")
@@ -120,11 +120,15 @@ class Writer:
 
     def _savepoint(self, entry: _Entry) -> None:
         if entry.function is None:
+            self._revision += 1
             entry.result = self._revision
             return
+        before = self._connection.total_changes
         self._connection.execute("SAVEPOINT write")
         try:
-            entry.result = entry.function(self._connection, self._revision)
+            entry.result = entry.function(self._connection, self._revision + 1)
+            if self._connection.total_changes > before:
+                self._revision += 1
         except Exception as error:
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, OF_ONE_WRITE):
                 raise

@@ -55,13 +55,13 @@ class Source:
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A header: `sort` is tar's letter for what follows, `size` the bytes of its data."""
+    """A header: `sort` is tar's letter for what follows, `size` the bytes of its data. Names may be cut in it."""
 
-    name: str
+    name: bytes
     sort: bytes
     size: int
     mode: int
-    goal: str
+    goal: bytes
 
 
 def tar_entries(file: int, meter: Meter) -> Iterator[Entry]:
@@ -113,7 +113,7 @@ def _head(source: Source) -> Head | None:
     if data[257:263] == b"ustar\0" and (prefix := _cut(data[345:500])):
         name = prefix + b"/" + name
     sort, goal = data[156:157], _cut(data[157:257])
-    return Head(_text(name), sort, _number(data[124:136]), _number(data[100:108]), _text(goal))
+    return Head(name, sort, _number(data[124:136]), _number(data[100:108]), goal)
 
 
 def _take_extra(source: Source, head: Head, extras: dict[bytes, bytes], meter: Meter) -> None:
@@ -136,14 +136,11 @@ def _extended(head: Head, extras: dict[bytes, bytes]) -> Head:
     """A header with what was said of it before. Raises BadInput where that contradicts."""
     records = _records(extras.get(PAX, b""))
     if (b"path" in records and LONG_NAME in extras) or (b"linkpath" in records and LONG_GOAL in extras):
-        raise hostile("has two names", head.name)
-    name, goal = records.get(b"path", extras.get(LONG_NAME)), records.get(b"linkpath", extras.get(LONG_GOAL))
-    return msgspec.structs.replace(
-        head,
-        name=head.name if name is None else _text(name.rstrip(b"\0")),
-        goal=head.goal if goal is None else _text(goal.rstrip(b"\0")),
-        size=_size(head, records.get(b"size")),
-    )
+        raise hostile("it has an entry with two names")
+    name = records.get(b"path", extras.get(LONG_NAME, head.name))
+    goal = records.get(b"linkpath", extras.get(LONG_GOAL, head.goal))
+    size = _size(head, records.get(b"size"))
+    return msgspec.structs.replace(head, name=name.rstrip(b"\0"), goal=goal.rstrip(b"\0"), size=size)
 
 
 def _size(head: Head, said: bytes | None) -> int:
@@ -151,23 +148,24 @@ def _size(head: Head, said: bytes | None) -> int:
     if said is None:
         return head.size
     if not said.isdigit() or len(said) > 20:
-        raise damaged("has no size", head.name)
+        raise damaged("it has an entry whose size is no number")
     size = int(said)
-    if size not in (head.size, max(size, INEXPRESSIBLE)):
-        raise hostile("has two sizes", head.name)
+    if size != head.size and size < INEXPRESSIBLE:
+        raise hostile("it has an entry with two sizes")
     return size
 
 
 def _entry(head: Head, blocks: Iterator[bytes]) -> Entry:
+    name = _text(head.name)
     if head.sort not in KINDS:
-        raise hostile("is a device, a sparse file or the like", head.name)
+        raise hostile("is a device, a sparse file or the like", name)
     kind = KINDS[head.sort]
-    if kind is Kind.FILE and head.name.endswith("/"):
+    if kind is Kind.FILE and name.endswith("/"):
         kind = Kind.FOLDER  # as the oldest tars have it
     if kind is not Kind.FILE and head.size:
-        raise hostile(f"is a {kind} with content", head.name)
-    goal = head.goal if kind in (Kind.LINK, Kind.TWIN) else ""
-    return Entry(head.name, kind, bool(head.mode & stat.S_IXUSR), goal, blocks)
+        raise hostile("is no file but has content", name)
+    goal = _text(head.goal) if kind in (Kind.LINK, Kind.TWIN) else ""
+    return Entry(name, kind, bool(head.mode & stat.S_IXUSR), goal, blocks)
 
 
 def _records(data: bytes) -> dict[bytes, bytes]:

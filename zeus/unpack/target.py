@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,9 @@ from zeus.unpack.tree import Parts
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+WAITING = 64
+"""Files whose syncing is waited for together: side by side they share the file system's commits."""
+
 
 class Target:
     """An empty folder that is being filled. What it makes gets the modes 0644 or 0755, less the umask."""
@@ -24,11 +28,14 @@ class Target:
         self._at: Parts = ()
         self._folder = self._root = os.open(root, FOLDER)
         self._folders: dict[Parts, None] = {(): None}
+        self._threads = ThreadPoolExecutor(8, "zeus-unpack")
+        self._syncing: list[Future[None]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._threads.shutdown()
         self._leave()
         os.close(self._root)
 
@@ -48,15 +55,20 @@ class Target:
         return self._folder
 
     def file(self, parts: Parts, blocks: Iterable[bytes], *, executable: bool) -> None:
-        """Write a file, whole and synced."""
+        """Write a file."""
         mode = 0o755 if executable else 0o644
         folder = self.folder(parts[:-1])
         with _named(parts):
             descriptor = os.open(parts[-1], NEW_FILE, mode, dir_fd=folder)
-        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+        try:
             for block in blocks:
                 _write(descriptor, block)
-            os.fsync(file.fileno())
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._syncing.append(self._threads.submit(_sync, descriptor))
+        if len(self._syncing) == WAITING:
+            self._settle()
 
     def twin(self, parts: Parts, of: Parts) -> None:
         """Give a file that was written a second name."""
@@ -75,15 +87,29 @@ class Target:
             os.symlink(goal, parts[-1], dir_fd=folder)
 
     def sync(self) -> None:
-        """Make all names durable, the innermost folders first."""
+        """Make all that was made durable: files, then names, the innermost folders first."""
+        self._settle()
         for parts in sorted(self._folders, key=len, reverse=True):
             os.fsync(self.folder(parts))
+
+    def _settle(self) -> None:
+        """Wait for the files that are being synced. Raises their errors."""
+        for each in self._syncing:
+            each.result()
+        self._syncing.clear()
 
     def _leave(self) -> None:
         """Back to the root."""
         if self._folder != self._root:
             os.close(self._folder)
         self._at, self._folder = (), self._root
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, block: bytes) -> None:

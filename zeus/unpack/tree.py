@@ -38,6 +38,8 @@ class Tree:
             raise hostile("is no name for a file", entry.name)
         if not parts or _of_macos(parts):
             return None
+        if entry.kind is Kind.TWIN:
+            self.twin_of(entry)  # before it has a place of its own, or it could name itself
         self._place(parts, entry)
         if entry.kind is Kind.LINK:
             _check_text(entry.goal, entry.name)

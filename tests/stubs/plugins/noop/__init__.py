@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ class NoopArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0.0
     files: tuple[str, ...] = ("out.txt",)
     content: str = "done"
+    hole: int = 0
+    """Bytes that each file has behind its content without taking room on the disk."""
     fail: str | None = None
     retry: bool = True
     tool: tuple[str, ...] | None = None
@@ -53,6 +56,8 @@ class NoopEngine(Engine[NoopArgs]):
             raise TaskFailed(args.fail, code="told_to_fail", retry=args.retry)
         for name in args.files:
             (context.out / name).write_text(args.content)
+            if args.hole:
+                os.truncate(context.out / name, len(args.content.encode()) + args.hole)
         _record(args.record, "end")
 
 

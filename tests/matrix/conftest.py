@@ -1,0 +1,76 @@
+"""One node for the whole matrix, with a job, an upload and a token of each kind that the right requests need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.conftest import HANG, NodeProcess
+from tests.matrix.cases import GOOD
+from tests.matrix.raw import Sender
+from zeus.tokens import Scope, add_token
+
+LATER = "2099-01-01T00:00:00Z"
+
+
+class Stage(NamedTuple):
+    """A node, what it has by the names that requests use, and the folder that no answer may tell."""
+
+    sender: Sender
+    names: dict[str, str]
+    folder: Path
+
+    def filled(self, text: str) -> str:
+        for name, value in self.names.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A node with one slot that is taken: what the requests of these tests add stays in the queue."""
+    folder = tmp_path_factory.mktemp("matrix")
+    node = NodeProcess(folder, {"jobs": {"slots": 1, "retry_delay": 0.0}})
+    (folder / "storage").mkdir()
+    secret = add_token(folder / "storage", "matrix", [Scope.READ])
+    sender = Sender(node.start())
+    try:
+        yield Stage(sender, {"secret": secret, "engine": "noop", "status": "finished", **_made(sender)}, folder)
+    finally:
+        node.kill()
+
+
+def _made(sender: Sender) -> dict[str, str]:
+    video = sender.send_json("POST", "/api/generate", GOOD["POST /api/generate"].body).json["job_id"]
+    _until(sender, video, "finished")
+    spare = _add(sender)["id"]
+    _until(sender, spare, "finished")
+    parent = _add(sender, not_before=LATER, child_jobs=[{}])
+    held = {name: _add(sender, not_before=LATER)["id"] for name in ("waiting", "paused", "cancelled")}
+    sender.send("POST", f"/api/jobs/{held['paused']}/pause")
+    sender.send("POST", f"/api/jobs/{held['cancelled']}/cancel?confirm=1")
+    _until(sender, _add(sender, args={"seconds": 3600})["id"], "running")
+    uploads = {name: _upload(sender) for name in ("upload_id", "begun", "spare_upload")}
+    sender.send("PATCH", f"/api/uploads/{uploads['upload_id']}",
+                [("Upload-Offset", b"0"), ("Content-Type", b"application/octet-stream")], b"hello")  # fmt: skip
+    child = parent["children"][0]["id"]
+    return {"job_id": video, "spare_job": spare, "parent": parent["id"], "child": child, **held, **uploads}
+
+
+def _add(sender: Sender, **fields: Any) -> Any:
+    return sender.send_json("POST", "/api/add_job", {"renderer": "noop", **fields}).json
+
+
+def _upload(sender: Sender) -> str:
+    return str(sender.send_json("POST", "/api/uploads", {"name": "a.noop", "size": 5}).json["id"])
+
+
+def _until(sender: Sender, job_id: str, status: str) -> None:
+    deadline = time.monotonic() + HANG
+    while sender.send("GET", f"/api/jobs/{job_id}").json["status"] != status:
+        assert time.monotonic() < deadline, f"job {job_id} hangs"
+        time.sleep(0.02)

@@ -1,0 +1,94 @@
+"""What the API answers to each wrong value of each field of its JSON bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tests.matrix.cases import GOOD, STATUS
+from tests.matrix.outcomes import INVALID, No, Outcomes, Yes, count, each, measure, words
+
+FRAMES = {"renderer": "noop", "start_frame": 1, "end_frame": 9}
+MADE, QUEUED, BEGUN = Yes(200), Yes(202), Yes(201)
+ARGS = No(400, "invalid_args")
+MODEL = No(400, "unsupported_field", "procedural")
+NAME = words(INVALID, null=MADE, **each(MADE, "unknown", "nul", "newline"))
+FRAME = count(null=No(400, "invalid_frames"))
+OBJECT = {"null": MADE, "type": INVALID, "empty": MADE, "unknown": No(400, "invalid_args", "colour")}
+LIST = {"null": MADE, "type": INVALID, "empty": MADE, "item": INVALID, "long": INVALID}
+
+
+class Body(NamedTuple):
+    """A struct that a request holds: where, beside which fields of its own, and what its wrong fields get."""
+
+    operation: str
+    own: Mapping[str, Any]
+    fields: Mapping[str, Outcomes]
+    within: str = ""
+    """The list in the request that it is an item of."""
+
+
+GENERATE: Mapping[str, Outcomes] = {
+    "prompt": words(
+        No(400, "missing_prompt"), absent=No(400, "missing_prompt"), unknown=QUEUED, newline=QUEUED, nul=ARGS, long=ARGS
+    ),
+    "model": words(No(400, "unknown_model"), null=QUEUED),
+    "negative_prompt": words(MODEL, **each(QUEUED, "null", "empty"), **each(ARGS, "nul", "long")),
+    "seed": count(ARGS, null=QUEUED),
+    "width": count(ARGS, null=QUEUED),
+    "height": count(ARGS, null=QUEUED),
+    "num_frames": count(ARGS, null=QUEUED),
+    "fps": measure(ARGS, null=QUEUED),
+    "num_inference_steps": count(ARGS, null=QUEUED),
+    "guidance_scale": measure(ARGS, null=QUEUED),
+    "image": words(MODEL, **each(QUEUED, "null", "empty")),
+    "export_format": words(No(400, "bad_input"), **each(QUEUED, "null", "empty")),
+}
+ADD_JOB: Mapping[str, Outcomes] = {
+    "name": NAME,
+    "renderer": words(
+        INVALID, null=No(400, "missing_field"), **each(No(400, "unknown_engine", "engine"), "unknown", "nul", "newline")
+    ),
+    "renderer_version": words(INVALID, null=MADE, **each(No(400, "unknown_version"), "unknown", "nul", "newline")),
+    "start_frame": FRAME,
+    "end_frame": FRAME,
+    "args": OBJECT,
+    "enable_split_jobs": {"null": MADE, "type": INVALID, "number": INVALID},
+    "child_jobs": LIST,
+    "local_path": words(INVALID, null=MADE, **each(No(400, "local_path_not_allowed"), "unknown", "nul", "newline")),
+    "upload": words(INVALID, null=MADE, **each(No(400, "unknown_upload"), "unknown", "newline")),
+    "project_file": words(INVALID, null=MADE, **each(No(400, "no_archive"), "unknown", "nul", "newline")),
+    "priority": count(null=MADE),
+    "preset": words(INVALID, null=MADE, **each(No(400, "unknown_preset"), "unknown", "nul", "newline")),
+    "depends_on": LIST,
+    "not_before": words(INVALID, null=MADE),
+    "max_attempts": count(null=MADE),
+}
+CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
+UPLOAD: Mapping[str, Outcomes] = {
+    "name": words(INVALID, absent=INVALID, unknown=BEGUN, **each(No(400, "invalid_filename"), "nul", "newline")),
+    "size": count(absent=INVALID),
+    "sha256": words(INVALID, null=BEGUN),
+}
+SESSION: Mapping[str, Outcomes] = {
+    "token": words(INVALID, absent=INVALID, **each(No(401, "unauthorized"), "unknown", "nul", "newline"))
+}
+UPDATE: Mapping[str, Outcomes] = {
+    "id": words(No(404, "subjob_not_found", "subjob"), absent=INVALID, null=INVALID),
+    "status": words(STATUS, absent=INVALID, null=INVALID),
+    "attempt": count(absent=INVALID),
+    "percent_complete": count(absent=INVALID),
+    "completed_frames": count(),
+}
+
+BODIES: Mapping[str, Body] = {
+    "GenerateRequest": Body("POST /api/generate", GOOD["POST /api/generate"].body, GENERATE),
+    "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
+    "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
+    "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
+    "SignIn": Body("POST /api/session", GOOD["POST /api/session"].body, SESSION),
+    "SubjobUpdate": Body(
+        "POST /api/jobs/{job_id}/subjob_update", GOOD["POST /api/jobs/{job_id}/subjob_update"].body, UPDATE
+    ),
+}
+"""By the name of the struct."""
