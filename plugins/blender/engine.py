@@ -36,7 +36,7 @@ class BlenderEngine(Engine[BlenderArgs]):
     """Renders frames of Blender's files, with Cycles, EEVEE or Workbench."""
 
     name = "blender"
-    extensions = frozenset({"blend"})
+    extensions = projects = frozenset({"blend"})
     export_formats = FORMATS
     publishes = "each"
     inspects = True
