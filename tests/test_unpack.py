@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -259,8 +261,10 @@ def test_a_cancel_ends_it(pack: Callable[[bytes], bytes], tmp_path: Path) -> Non
             assert (tmp_path / "target/a").stat().st_size > 0
             raise InterruptedError
 
+    opened = psutil.Process().num_fds()
     with pytest.raises(InterruptedError):
         unpack(tmp_path / "archive", tmp_path / "target", check=check)
+    assert psutil.Process().num_fds() == opened
     assert calls == 10 and not (tmp_path / "target").exists()
 
 
@@ -290,6 +294,41 @@ def test_a_folder_swapped_for_a_link_leads_nowhere(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         unpack(tmp_path / "archive", target, check=swap)
     assert calls >= 20 and not list(canary.iterdir()) and not target.exists()
+
+
+MANY = zipped(*(Member(b"%d/%d/%d" % (n % 5, n % 7, n), b"x") for n in range(200)))
+
+
+def test_all_is_synced_and_nothing_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[int] = set()
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        really(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened = psutil.Process().num_fds()
+    assert len(unpacked(MANY, tmp_path)) == 200
+    target = tmp_path / "target"
+    assert synced == {path.stat().st_ino for path in [target, *target.rglob("*")]}
+    unpacked(
+        tarred(item(b"a/b", b"x"), *(item(b"%d" % n, sort=b"1", goal=b"a/b") for n in range(9))), tmp_path, links=True
+    )
+    assert psutil.Process().num_fds() == opened
+
+
+@pytest.mark.parametrize("number", [0, 100, 199])
+def test_what_cannot_be_synced_is_not_there(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(descriptor: int) -> None:
+        if os.fstat(descriptor).st_size == 2:
+            raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    opened = psutil.Process().num_fds()
+    with pytest.raises(OSError, match="the disk is broken"):
+        unpacked(zipped(*(Member(b"%d" % n, b"xx" if n == number else b"x") for n in range(200))), tmp_path)
+    assert not (tmp_path / "target").exists() and psutil.Process().num_fds() == opened
 
 
 @pytest.fixture

@@ -69,6 +69,12 @@ def beyond_the_end(place: int | None = None, count: int = 1, start: int | None =
     return body + directory + more + end(len(body), directory, 1)
 
 
+def longer_than_the_directory() -> bytes:
+    data = zipped(GOOD)
+    at = data.index(b"PK\1\2") + 28  # the length of the entry's name
+    return data[:at] + struct.pack("<H", len(GOOD.name) + 1) + data[at + 2 :]
+
+
 def many_zipped() -> bytes:
     entry = Member(b"a").entry(0)
     directory = entry * MANY
@@ -205,6 +211,12 @@ ZIPS: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "two ends that disagree": (lambda: beyond_the_end(count=2), H, "end records disagree"),
     "an end elsewhere": (lambda: beyond_the_end(place=3), D, "no directory"),
     "a directory elsewhere": (lambda: beyond_the_end(start=HUGE), H, "end records disagree"),
+    "an end record of no kind": (lambda: beyond_the_end().replace(b"PK\6\6", b"PK\6\5"), D, "no directory"),
+    "an end record of another length": (
+        lambda: beyond_the_end().replace(b"PK\6\6\x2c", b"PK\6\6\x2d"), D, "no directory"),
+    "an entry longer than the directory": (longer_than_the_directory, D, "directory is damaged"),
+    "no header where the directory has one": (
+        lambda: zipped(GOOD).replace(b"PK\3\4", b"PK\3\5"), D, "not where the directory"),
     "one of several": (lambda: zipped(GOOD, disk=1), D, "several parts"),
     "cut off": (lambda: cut(zipped(GOOD, GOOD)), D, "cut off"),
     "only a beginning": (lambda: b"PK\3\4", D, "cut off"),
@@ -368,3 +380,11 @@ def test_lower_limits(tmp_path: Path) -> None:
         with pytest.raises(BadInput) as raised:
             unpack(archive, tmp_path / "other", limits)
         assert raised.value.code == "hostile_archive" and not (tmp_path / "other").exists()
+
+
+def test_names_that_the_file_system_refuses(tmp_path: Path) -> None:
+    (tmp_path / "archive").write_bytes(zipped(Member(b"a" * 256)))
+    with pytest.raises(BadInput) as raised:
+        unpack(tmp_path / "archive", tmp_path / "target", Limits(part=300))
+    assert raised.value.code == "hostile_archive" and "File name too long" in raised.value.message
+    assert not (tmp_path / "target").exists()

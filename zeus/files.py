@@ -19,6 +19,7 @@ import logging
 import os
 import shutil
 import stat
+import threading
 import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -139,6 +140,25 @@ async def on_disk(function: Callable[..., T], *arguments: object, threads: Execu
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NoSpace() from error
+        raise
+
+
+async def on_disk_stoppable(function: Callable[..., T], *arguments: object) -> T:
+    """Run a long function of the disk, whose last argument is called now and then and ends it once the caller is
+    cancelled; he goes on when it has ended.
+    """
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise InterruptedError
+
+    work = asyncio.ensure_future(on_disk(function, *arguments, check))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([work])
         raise
 
 

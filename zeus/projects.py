@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from zeus.errors import BadInput
-from zeus.files import Files, on_disk, remove
+from zeus.files import Files, on_disk_stoppable, remove
 from zeus.registry import Registry
 from zeus.submission import Source, Upload
 from zeus.unpack import unpack
@@ -67,8 +67,12 @@ class Unpacked:
     async def _unpack(self, upload: Upload) -> tuple[Path, Sequence[PurePosixPath]]:
         if upload not in self._names:
             folder = self._files.incoming / f"{uuid.uuid4()}.project"
-            self._names[upload] = folder, await on_disk(unpack, upload.part, folder)
+            self._names[upload] = folder, await on_disk_stoppable(_unpack, upload.part, folder)
         return self._names[upload]
+
+
+def _unpack(archive: Path, folder: Path, check: Callable[[], None]) -> list[PurePosixPath]:
+    return unpack(archive, folder, check=check)
 
 
 def _choose(found: Sequence[PurePosixPath], wanted: str | None) -> PurePosixPath:

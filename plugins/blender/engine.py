@@ -36,7 +36,8 @@ class BlenderEngine(Engine[BlenderArgs]):
     """Renders frames of Blender's files, with Cycles, EEVEE or Workbench."""
 
     name = "blender"
-    extensions = projects = frozenset({"blend"})
+    extensions = frozenset({"blend"})
+    projects = extensions
     export_formats = FORMATS
     publishes = "each"
     inspects = True

@@ -242,7 +242,7 @@ class _Process:
 
 
 def _frame_of(name: str) -> int | None:
-    match = re.match(r"frame_(\d+)", name)
+    match = re.match(r"frame_(-?\d+)", name)
     return int(match[1]) if match else None
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from zeus.downloads.index import Release
 from zeus.engine import ReleaseSource, Version
 from zeus.errors import BadInput, TaskFailed, ToolFailed
 from zeus.failpoint import failpoint
-from zeus.files import Files, digest, on_disk, remove, sync_folder
+from zeus.files import Files, digest, on_disk, on_disk_stoppable, remove, sync_folder
 from zeus.names import without_folders
 from zeus.tool import run_tool
 from zeus.unpack import Limits, unpack
@@ -54,19 +52,8 @@ async def verify(files: Files, part: Path, release: Release, sha256: str) -> Non
 
 async def unpack_aside(part: Path, release: Release, aside: Path) -> Path:
     """Unpack an archive into a new folder; the executable in it. Raises InstallFailed or NoSpace."""
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise InterruptedError
-
-    work = asyncio.ensure_future(on_disk(_unpack, part, aside, check))
     try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([work])
-        raise
+        await on_disk_stoppable(_unpack, part, aside)
     except BadInput as error:
         raise InstallFailed(f"{release.file}: {error.message}", retry=False) from error
     return await on_disk(_executable, aside, release)
