@@ -135,6 +135,13 @@ def test_odd_lines_break_nothing(line: str) -> None:
     assert event is None or event == Rendering(1, 0.0, "")
 
 
+def test_what_python_says_is_a_reason() -> None:
+    reader = LineReader()
+    for line in ("Traceback (most recent call last):", '  File "setup.py", line 3', "TypeError: no such thing"):
+        reader.feed(line)
+    assert reader.errors == ["TypeError: no such thing"]
+
+
 def test_errors_are_bounded() -> None:
     reader = LineReader()
     for number in range(1000):

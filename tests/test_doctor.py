@@ -15,8 +15,8 @@ from zeus.cli.checks import Finding, host, network, tools
 from zeus.config import Config
 from zeus.machine import Gpu
 
-CHECKS = {"python", "sqlite", "libraries", "engine ffmpeg", "engine video", "video", "ffmpeg", "codecs",
-          "hardware encoders", "gpu", "disk", "disk speed", "clock", "port", "multicast"}  # fmt: skip
+CHECKS = {"python", "sqlite", "libraries", "engine blender", "engine ffmpeg", "engine video", "video", "ffmpeg", 
+          "codecs", "hardware encoders", "gpu", "disk", "disk speed", "clock", "port", "multicast"}  # fmt: skip
 
 
 async def test_a_machine_that_can_run_a_node(tmp_path: Path) -> None:

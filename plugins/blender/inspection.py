@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 from pathlib import Path
 
@@ -23,6 +24,8 @@ PATIENCE = 600.0
 """Seconds that Blender may take to open a file."""
 KEPT = 500
 """Reports that are kept."""
+STALE = 86400.0
+"""Seconds after which a folder is one that a crash has left."""
 
 
 async def inspect(tools: Tools, build: Build, path: Path) -> Facts:
@@ -86,6 +89,9 @@ def _keep(answer: Path, kept: Path) -> None:
     others = sorted(kept.parent.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in others[KEPT:]:
         path.unlink(missing_ok=True)
+    for path in kept.parent.iterdir():
+        if path.is_dir() and path.stat().st_mtime < time.time() - STALE:
+            _remove(path)
 
 
 def _remove(folder: Path) -> None:

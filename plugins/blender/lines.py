@@ -16,7 +16,7 @@ _SAMPLE = re.compile(r"Sample (\d+)/(\d+)|Rendering\s+(\d+)\s*/\s*(\d+) samples"
 _SAVED = re.compile(r"Saved:\s*(['\"]?)(.+)\1\s*$")
 _STARTED = re.compile(r"zeus: rendering with (\S+) on (.+)")
 _PROBLEM = re.compile(r"zeus problem: (.+)")
-_ERROR = re.compile(r"(?:\w+\s+)?(?:ERROR|Error|Render error)\b[^:]*?:?\s*(.+)")
+_ERROR = re.compile(r"(?:\w+\s+)?(?:ERROR|\w*Error|Render error)\b[^:]*?:?\s*(.+)")
 _HARMLESS = re.compile(
     r"EGL Error|Error in PyDriver|ERROR \(?(?:gpu|wm)\.|Error: strokes set empty|ALSA|Color management"
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,7 @@ async def api(tmp_path: Path, session: aiohttp.ClientSession, scenes: Path) -> A
 async def send(api: Api, path: Path, args: dict[str, Any] | None = None, **fields: Any) -> tuple[int, Any]:
     form = aiohttp.FormData()
     form.add_field("json", json.dumps({"args": args or {}, **fields}))
-    form.add_field("file", await asyncio.to_thread(path.read_bytes), filename=path.name)
+    form.add_field("file", io.BytesIO(await asyncio.to_thread(path.read_bytes)), filename=path.name)
     return await api.post("/api/add_job", data=form)
 
 
@@ -198,7 +200,10 @@ async def test_the_other_engines(api: Api, scenes: Path, tmp_path: Path, engine:
     job = await finished(api, scenes / "cube.blend", {"engine": engine}, start_frame=2, end_frame=2)
     (picture,) = pictures(await fetch(api, job, "cube_0002.png", tmp_path))
     assert picture.shape[:2] == (64, 64) and picture.std() > 1
-    assert f"zeus: rendering with BLENDER_{engine} on GPU" in (await api.get(f"/api/jobs/{job['id']}/logs"))[1]
+    assert (
+        f"zeus: rendering with BLENDER_{engine} on the graphics driver"
+        in (await api.get(f"/api/jobs/{job['id']}/logs"))[1]
+    )
 
 
 async def test_facts(api: Api, scenes: Path) -> None:
@@ -242,6 +247,15 @@ async def test_what_is_missing_is_named_before_anything_is_rendered(api: Api, sc
     assert status == 400 and body["message"] == "Files that the .blend needs are missing: texture //wood.png.", body
     shutil.copy(scenes / "wood.png", tmp_path / "wood.png")
     assert (await api.post("/api/add_job", json=there))[0] == 200, "it is looked for anew"
+
+
+async def test_a_zip_of_a_project_brings_what_its_scene_refers_to(api: Api, scenes: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "project.zip", "w") as archive:
+        for name in ("textured.blend", "wood.png", "props.blend"):
+            archive.write(scenes / name, f"project/{name}")
+    fields = {"project_file": "project/textured.blend", "start_frame": 0, "end_frame": 1}
+    job = await finished(api, tmp_path / "project.zip", **fields)
+    assert await names(api, job) == ["textured_0000.png", "textured_0001.png"]
 
 
 async def test_bad_input(api: Api, scenes: Path, tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def samples(scene: Any) -> int | None:
 def files() -> Iterator[tuple[str, str, str]]:
     """Every file that the pictures need: what it is, its path as the .blend has it, and where that is."""
     for library in bpy.data.libraries:
-        yield "library", library.filepath, where(library.filepath, library.parent)
+        if getattr(library, "packed_file", None) is None:
+            yield "library", library.filepath, where(library.filepath, library.parent)
     for image in bpy.data.images:
         if image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED") and image.packed_file is None and is_used(image):
             for raw in tiles(image):

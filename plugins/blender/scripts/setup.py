@@ -75,7 +75,7 @@ def set_engine(scene: Any, args: dict[str, Any]) -> None:
 def set_device(scene: Any, args: dict[str, Any]) -> str:
     """Choose what Cycles renders on; the names of it."""
     if scene.render.engine != "CYCLES":
-        return "GPU"
+        return "the graphics driver"
     for kind in DEVICES if args["device"] == "auto" else [args["device"]]:
         names = [] if kind == "CPU" else use_devices(kind)
         if names:
@@ -134,7 +134,7 @@ def set_format(scene: Any, args: dict[str, Any]) -> str:
     if hasattr(settings, "media_type"):
         settings.media_type = "MULTI_LAYER_IMAGE" if wanted == "OPEN_EXR_MULTILAYER" else "IMAGE"
     settings.file_format = wanted
-    if wanted == "OPEN_EXR":
+    if hasattr(settings, "use_preview"):
         settings.use_preview = False
     set_choice(settings, "color_mode", args["color"], wanted)
     depth = args["color_depth"]
