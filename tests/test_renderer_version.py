@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -80,6 +82,24 @@ async def test_what_a_job_needs_is_installed_for_it(
         assert mirror.count("/Blender5.0/blender-5.0.0-linux-x64.tar.xz") == 0, "latest is what is here"
         status, error = await api.post("/api/add_job", json={"renderer": "tooled", "renderer_version": "6"})
         assert (status, error["error"]) == (400, "unknown_version") and "5.0, 4.2" in error["message"]
+
+
+async def test_a_file_is_not_held_against_a_version_that_another_one_is_to_be_installed_for(
+    tmp_path: Path, session: aiohttp.ClientSession, mirror: Publisher
+) -> None:
+    mirror.publish("5.0.0")
+    async with opened(tmp_path, mirror, session, own="3.4.1", auto_install=True) as api:
+
+        async def send(wish: str) -> tuple[int, Any]:
+            form = aiohttp.FormData()
+            form.add_field("json", json.dumps({"renderer_version": wish}))
+            form.add_field("file", b"5.0.0", filename="a.tooled")
+            return await api.post("/api/add_job", data=form)
+
+        assert (await send("latest"))[1]["error"] == "newer_version_needed"
+        status, job = await send("5.0")
+        assert status == 200, job
+        assert (await api.until(job["id"]))["status"] == "finished"
 
 
 async def test_the_first_job_of_all_brings_the_newest(

@@ -30,24 +30,26 @@ class Selection:
         self._downloads = downloads
         self._tools = tools
 
-    async def check(self, engine: Engine[Any], wish: str) -> None:
-        """Raises BadInput `unknown_version` for a wish that means nothing here, which says what there is.
+    async def check(self, engine: Engine[Any], wish: str) -> bool:
+        """Whether what a wish means is installed here. Raises BadInput `unknown_version`, which says what there is,
+        for a wish that means nothing here.
 
         Where versions are installed as jobs need them, it may mean one that can be had; NotReady when that is not to
         be found out.
         """
         is_automatic = self._downloads.is_automatic(engine.name)
         if wish == versions.LATEST and not is_automatic:
-            return  # whether an engine can run at all is its own to say
+            return True  # whether an engine can run at all is its own to say
         here = await self._versions(engine)
         if _choose(engine, here, wish) is not None:
-            return
+            return True
         if not is_automatic:
             raise BadInput(_missing(engine, here, wish), code="unknown_version")
         try:
             await self._downloads.wanted(engine.name, wish, SHORT)
         except NotFound as error:
             raise BadInput(f"{_missing(engine, here, wish)} {error.message}", code="unknown_version") from error
+        return False
 
     @asynccontextmanager
     async def hold(self, engine: Engine[Any], wish: str, tell: Callable[[str], None]) -> AsyncIterator[Version | None]:

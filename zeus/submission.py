@@ -79,9 +79,12 @@ class Inspect(Protocol):
 
 
 class CheckVersion(Protocol):
-    """Raises BadInput when a wish for a version of an engine means none that is here or can be had, or NotReady."""
+    """Whether what a wish for a version of an engine means is here, and not still to be installed.
 
-    async def __call__(self, engine: Engine[Any], wish: str) -> None: ...
+    Raises BadInput when it is neither here nor to be had, or NotReady.
+    """
+
+    async def __call__(self, engine: Engine[Any], wish: str) -> bool: ...
 
 
 class FindProject(Protocol):
@@ -145,8 +148,9 @@ class Submissions:
         engine = self._engine(request, source)
         if engine.needs_input and source is None:
             raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
-        await self._check_version(engine, request.renderer_version)
-        facts = await self._inspect(engine, source) if source is not None else None
+        is_here = await self._check_version(engine, request.renderer_version)
+        # Another version may not be able to read the file that the one to be installed reads.
+        facts = await self._inspect(engine, source) if is_here and source is not None else None
         parent = self._job(request, engine, source, facts)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
         return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]

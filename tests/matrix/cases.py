@@ -47,6 +47,10 @@ GOOD: Mapping[str, Good] = {
     "GET /api/_debug/detected_clients": Good(404),
     "POST /api/_debug/clear_history": Good(404),
     "GET /api/engines/for_filename": Good(query="filename=a.noop"),
+    "GET /api/engines/download_available": Good(query="engine=tooled&version=4.2"),
+    "GET /api/engines/most_recent_version": Good(query="engine=tooled"),
+    "POST /api/engines/download": Good(202, query="engine=tooled&version=4.2"),
+    "POST /api/engines/delete": Good(body={"engine": "tooled", "version": "{managed}"}),
 }
 """All others are right as they stand."""
 
@@ -70,6 +74,9 @@ FILENAME = No(400, "invalid_filename")
 NO_FILE = No(404, "file_not_found", "file")
 CONFIRM = text(No(400, "confirm_missing"), absent=No(400, "confirm_missing"))
 CHOICE = text(INVALID)
+
+
+WHICH = text(No(404, "engine_not_found", "engine"), **each(No(400, "missing_field"), "empty", "absent"))
 
 
 def flag(name: str) -> Outcomes:
@@ -103,6 +110,15 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/add_job", "dry_run"): flag("valid"),
     ("GET /api/uploads/{upload_id}/facts", "project_file"): text(No(400, "no_archive")),
     ("GET /api/cpu_benchmark", "seconds"): number(),
+    **{
+        (f"{method} /api/engines/{name}", parameter): outcomes
+        for method, name in (("GET", "download_available"), ("GET", "most_recent_version"), ("POST", "download"))
+        for parameter, outcomes in {"engine": WHICH, "system_os": CHOICE, "cpu": CHOICE}.items()
+    },
+    ("GET /api/engines/download_available", "version"): text(
+        INVALID, unknown=Yes(200, lambda body: body["available"] is False)
+    ),
+    ("POST /api/engines/download", "version"): text(INVALID, unknown=No(404, "version_not_found", "nothing")),
     ("GET /api/engines", "response_type"): CHOICE,
     ("GET /api/engines/{engine}", "response_type"): CHOICE,
     ("GET /api/engines/for_filename", "filename"): text(

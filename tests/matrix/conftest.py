@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
+import http.server
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +17,7 @@ import pytest
 from tests.conftest import HANG, NodeProcess
 from tests.matrix.cases import GOOD
 from tests.matrix.raw import Sender
+from tests.releases import FOLDERS, tool
 from zeus.tokens import Scope, add_token
 
 LATER = "2099-01-01T00:00:00Z"
@@ -33,15 +39,47 @@ class Stage(NamedTuple):
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A node with one slot that is taken: what the requests of these tests add stays in the queue."""
-    folder = tmp_path_factory.mktemp("matrix")
-    node = NodeProcess(folder, {"jobs": {"slots": 1, "retry_delay": 0.0}})
-    (folder / "storage").mkdir()
-    secret = add_token(folder / "storage", "matrix", [Scope.READ])
+    folder, published = tmp_path_factory.mktemp("matrix"), tmp_path_factory.mktemp("published")
+    with mirrored(published) as url:
+        engines = {"noop": {"slots": 8}, "tooled": {"mirror": url}}
+        plugins = {"folders": FOLDERS}
+        node = NodeProcess(folder, {"jobs": {"slots": 1, "retry_delay": 0.0}, "engines": engines, "plugins": plugins})
+        yield from _staged(node)
+
+
+def _staged(node: NodeProcess) -> Iterator[Stage]:
+    (node.folder / "storage").mkdir()
+    secret = add_token(node.folder / "storage", "matrix", [Scope.READ])
     sender = Sender(node.start())
     try:
-        yield Stage(sender, {"secret": secret, "engine": "noop", "status": "finished", **_made(sender)}, folder)
+        yield Stage(sender, {"secret": secret, "engine": "noop", "status": "finished", **_made(sender)}, node.folder)
     finally:
         node.kill()
+
+
+@contextlib.contextmanager
+def mirrored(folder: Path) -> Iterator[str]:
+    """A server in a thread that publishes two versions of a tool; its address."""
+    for version in ("4.1.0", "4.2.3"):
+        archive, place = tool(version), folder / f"Blender{version[:3]}"
+        place.mkdir()
+        name = f"blender-{version}-linux-x64.tar.xz"
+        (place / name).write_bytes(archive)
+        (place / f"blender-{version}.sha256").write_text(f"{hashlib.sha256(archive).hexdigest()}  {name}\n")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder with its listings, and says nothing."""
+
+    def log_message(self, *words: object) -> None:
+        pass
 
 
 def _made(sender: Sender) -> dict[str, str]:
@@ -58,7 +96,20 @@ def _made(sender: Sender) -> dict[str, str]:
     sender.send("PATCH", f"/api/uploads/{uploads['upload_id']}",
                 [("Upload-Offset", b"0"), ("Content-Type", b"application/octet-stream")], b"hello")  # fmt: skip
     child = parent["children"][0]["id"]
-    return {"job_id": video, "spare_job": spare, "parent": parent["id"], "child": child, **held, **uploads}
+    sender.send("POST", "/api/engines/download?engine=tooled&version=4.1.0")
+    deadline = time.monotonic() + HANG
+    while not sender.send("GET", "/api/engines/tooled").json["versions"]:
+        assert time.monotonic() < deadline, "the version is not installed"
+        time.sleep(0.05)
+    return {
+        "managed": "4.1.0",
+        "job_id": video,
+        "spare_job": spare,
+        "parent": parent["id"],
+        "child": child,
+        **held,
+        **uploads,
+    }
 
 
 def _add(sender: Sender, **fields: Any) -> Any:

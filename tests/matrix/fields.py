@@ -81,7 +81,16 @@ UPDATE: Mapping[str, Outcomes] = {
     "completed_frames": count(),
 }
 
+NO_VERSION = No(404, "version_not_found", "tooled")
+DELETE: Mapping[str, Outcomes] = {
+    "engine": words(INVALID, absent=INVALID, **each(No(404, "engine_not_found"), "unknown", "nul", "newline")),
+    "version": words(INVALID, absent=INVALID, **each(NO_VERSION, "unknown", "nul", "newline")),
+    "system_os": words(INVALID, null=NO_VERSION),
+    "cpu": words(INVALID, null=NO_VERSION),
+}
+
 BODIES: Mapping[str, Body] = {
+    "DeleteVersion": Body("POST /api/engines/delete", {"engine": "tooled", "version": "9.9.9"}, DELETE),
     "GenerateRequest": Body("POST /api/generate", GOOD["POST /api/generate"].body, GENERATE),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -35,7 +36,7 @@ class DeleteVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def download_available(request: web.Request) -> web.Response:
     zeus, engine = request.app[ZEUS], _engine(request)
-    wish = request.query.get("version")
+    wish = _wish(request)
     system, cpu = _platform(request.query)
     view = ReleaseView(engine=engine, version=None, available=False, installed=False, system_os=system, cpu=cpu)
     try:
@@ -62,7 +63,7 @@ async def most_recent_version(request: web.Request) -> web.Response:
 async def download(request: web.Request) -> web.Response:
     downloads, engine = request.app[ZEUS].downloads, _engine(request)
     _refuse_others(*_platform(request.query))
-    release = await downloads.wanted(engine, request.query.get("version") or versions.LATEST)
+    release = await downloads.wanted(engine, _wish(request) or versions.LATEST)
     return json_response(download_view(downloads.start(engine, release)), status=202)
 
 
@@ -85,6 +86,13 @@ def _engine(request: web.Request) -> str:
     if not name:
         raise BadInput("engine: say which.", code="missing_field")
     return request.app[ZEUS].catalog.get(name).name
+
+
+def _wish(request: web.Request) -> str | None:
+    wish = request.query.get("version")
+    if wish is not None and not re.fullmatch(r"[A-Za-z0-9._+-]{1,64}", wish):
+        raise BadInput("version: latest, lts, a version or the beginning of one.", code="invalid_field")
+    return wish
 
 
 def _platform(given: Mapping[str, str]) -> tuple[str, str]:

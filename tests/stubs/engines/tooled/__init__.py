@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import msgspec
 from zeus_plugins.blender.releases import RELEASES
 
-from zeus.engine import Archive, Engine, RunContext, Tools, Version
-from zeus.errors import TaskFailed
+from zeus.engine import Archive, Engine, Facts, RunContext, Tools, Version
+from zeus.errors import BadInput, TaskFailed
 
 PATTERN = RELEASES.archives[0].file
 
@@ -25,7 +28,9 @@ class ToolSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ToolEngine(Engine[ToolArgs]):
     name = "tooled"
+    extensions = frozenset({"tooled"})
     needs_input = False
+    inspects = True
     Args = ToolArgs
     Settings = ToolSettings
     releases = msgspec.structs.replace(
@@ -38,6 +43,13 @@ class ToolEngine(Engine[ToolArgs]):
     async def versions(self, tools: Tools) -> list[Version]:
         own = [Version(self.settings.own, "path", "/bin/true")] if self.settings.own else []
         return [*own, *tools.managed(self.name)]
+
+    async def inspect(self, tools: Tools, path: Path) -> Facts:
+        """The file says which version reads it."""
+        wanted = (await asyncio.to_thread(path.read_text)).strip()
+        if wanted not in [version.version for version in await self.versions(tools)]:
+            raise BadInput(f"Only version {wanted} reads it.", code="newer_version_needed")
+        return Facts()
 
     async def run(self, context: RunContext[ToolArgs]) -> None:
         if context.version is None or context.version.path is None:
