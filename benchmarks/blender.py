@@ -17,6 +17,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 PROGRAM = shutil.which("blender") or sys.exit("There is no blender on PATH.")
 SCENE = """
@@ -46,26 +48,36 @@ def main() -> None:
         run("--factory-startup", "--python-expr", SCENE, "--", *more)
         node, url = serve(folder)
         try:
-            measure(folder, scene, url, options)
+            measure(folder, scene, url, node.pid, options)
         finally:
             node.terminate()
             node.wait()
 
 
-def measure(folder: Path, scene: Path, url: str, options: argparse.Namespace) -> None:
+def measure(folder: Path, scene: Path, url: str, node: int, options: argparse.Namespace) -> None:
     first = through_zeus(url, scene, options.frames)
     print(f"a file that Zeus has not seen before, which it inspects first: {first:.2f} s")
-    plain, zeus = [], []
+    plain, zeus, own = [], [], []
     for number in range(options.rounds):
         pair = [("plain", plain), ("zeus", zeus)]
         for name, times in pair if number % 2 else reversed(pair):
             if name == "plain":
                 times.append(by_hand(folder, scene, options.frames))
             else:
+                before = processor_time(node)
                 times.append(through_zeus(url, scene, options.frames))
+                own.append(processor_time(node) - before)
         print(f"round {number + 1}: plain {plain[-1]:.2f} s, Zeus {zeus[-1]:.2f} s, ratio {zeus[-1] / plain[-1]:.3f}")
     ratio = statistics.median(theirs / ours for theirs, ours in zip(zeus, plain, strict=True))
     print(f"median of the ratios: {ratio:.3f} (aim: at most 1.03); of the least times: {min(zeus) / min(plain):.3f}")
+    print(f"the processor time of Zeus itself, without Blender's, a job: {statistics.median(own):.2f} s")
+
+
+def processor_time(node: int) -> float:
+    """Seconds that the node and the workers it has now have computed; Blender is not there any more."""
+    process = psutil.Process(node)
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(each.user + each.system for each in times)
 
 
 def by_hand(folder: Path, scene: Path, frames: int) -> float:
