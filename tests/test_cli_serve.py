@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import HANG, need
@@ -48,6 +49,12 @@ async def test_serve_answers_until_it_is_told_to_end(tmp_path: Path, number: sig
         process.send_signal(number)
         _, err = await process.communicate()
         assert (process.returncode, b"Traceback" in err) == (0, False)
+
+
+async def test_the_node_holds_nothing_of_the_command_line(tmp_path: Path) -> None:
+    async with served("--port", "0", "--storage", str(tmp_path)) as (process, _):
+        libraries = psutil.Process(process.pid).memory_maps()
+        assert libraries and not any("pydantic" in each.path for each in libraries)
 
 
 async def test_serve_tells_what_is_in_use(tmp_path: Path) -> None:

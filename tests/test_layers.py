@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"OpenEXR", "PIL", "av", "numpy", "torch"}
 LAYERS = (
     "cli",
+    "serving",
     "api",
     "server",
     "jobs recovery",
