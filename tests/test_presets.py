@@ -78,7 +78,7 @@ async def test_the_owners_file_comes_over_zeus_own(node: Node, api: Api) -> None
     theirs = node.zeus.files.root / "presets.yaml"
     theirs.write_text(
         "gif: {renderer: noop, description: mine, args: {files: [mine.txt]}}\n"
-        "other: {renderer: blender, args: {samples: 4}}\n"
+        "other: {renderer: absent, args: {samples: 4}}\n"
         "typo: {renderer: noop, args: {sekonds: 4}}\n"
         "torn: {args: {}}\n"
         "'a b': {renderer: noop}\n"

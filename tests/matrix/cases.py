@@ -100,7 +100,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("GET /api/jobs/{job_id}/download", "filename"): text(
         NO_FILE, empty=No(400, "missing_field"), absent=No(400, "missing_field")
     ),
-    ("GET /api/jobs/{job_id}/thumbnail", "size"): CHOICE,
+    ("GET /api/jobs/{job_id}/thumbnail", "size"): text(INVALID, empty=Yes(200)),
     ("GET /api/jobs/{job_id}/thumbnail", "video_ok"): text(Yes(200)),
     ("GET /api/jobs/{job_id}/thumbnail", "filename"): text(NO_FILE, empty=No(400, "missing_field")),
     ("POST /api/jobs/{job_id}/cancel", "confirm"): CONFIRM,

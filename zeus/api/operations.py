@@ -124,7 +124,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "A preview of the outputs, or of one", {200: PREVIEW, 206: PREVIEW, 304: None, 409: wire.ErrorBody,
                                    416: wire.ErrorBody, 500: wire.ErrorBody},
         query=(
-            Query("size", Annotated[str, Meta(pattern="^(small|big)$")], "small fits 240×240, big 1280×1280"),
+            Query("size", Annotated[str, Meta(pattern="^(small|big)?$")], "small fits 240×240, big 1280×1280"),
             Query("video_ok", str, "1: a short video where there is one"),
             Query("filename", str, "Of this output"),
         ),

@@ -15,7 +15,7 @@ from zeus.errors import BadInput, NotFound
 from zeus.model import ENDED, Output
 from zeus.thumbnails import BIG, SMALL, kind_of, pictures_of
 
-BOXES = {"small": SMALL, "big": BIG}
+BOXES = {"": SMALL, "small": SMALL, "big": BIG}
 
 
 async def thumbnail(request: web.Request) -> web.StreamResponse:

@@ -1,0 +1,16 @@
+"""The plugin interface: all that an engine may import of Zeus, with `zeus.errors`.
+
+An engine is one way of turning arguments into files. It is a class derived from `Engine`, in a folder of the
+configured plugin folders or behind an entry point of the group `zeus.engines`. See docs/plugins.md.
+"""
+
+from zeus.engine.engine import API_VERSION, Engine, GenerationEngine, NoSettings
+from zeus.engine.facts import Facts, MediaInfo, ModelState, Scene, Span, Stream, Version
+from zeus.engine.releases import Archive, ReleaseSource
+from zeus.engine.tools import Cancelled, Completed, Computation, Line, Quality, RunContext, Tools
+
+__all__ = [
+    "API_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Engine", "Facts", "GenerationEngine", "Line",
+    "MediaInfo", "ModelState", "NoSettings", "Quality", "ReleaseSource", "RunContext", "Scene", "Span", "Stream",
+    "Tools", "Version",
+]  # fmt: skip

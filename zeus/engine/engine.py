@@ -1,0 +1,104 @@
+"""The class that every engine is derived from."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal
+
+import msgspec
+
+from zeus.engine.facts import Facts, ModelState, Span, Version
+from zeus.engine.releases import ReleaseSource
+from zeus.engine.tools import A, RunContext, Tools
+
+API_VERSION = 1
+"""The version of this interface."""
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of an engine that has none."""
+
+
+class Engine(ABC, Generic[A]):
+    """One way of turning arguments into files. One instance serves all tasks."""
+
+    api: ClassVar[int] = API_VERSION
+    """The version of this interface that the engine was written for."""
+    name: ClassVar[str]
+    """How jobs name it, such as "ffmpeg"."""
+    extensions: ClassVar[frozenset[str]] = frozenset()
+    """Of the input files that it takes, in small letters without the dot; used to choose an engine for a file."""
+    export_formats: ClassVar[Sequence[str]] = ()
+    """What it can make, for people to choose from."""
+    projects: ClassVar[frozenset[str]] = frozenset()
+    """Endings of the files that a zip may be sent for: it is unpacked, and the one such file in it is the input."""
+    needs_input: ClassVar[bool] = True
+    """Whether a job without an input file is refused."""
+    publishes: ClassVar[Literal["whole", "each"]] = "whole"
+    """"whole": all outputs appear together, when `run` has returned. "each": `run` publishes every frame as soon as it
+    is made; what is in `out` when it returns comes last."""
+    inspects: ClassVar[bool] = False
+    """Whether `inspect` looks at a job's input before the job is taken, for `settle` to check the job against."""
+    Args: ClassVar[type[msgspec.Struct]]
+    """A frozen Struct: what a job may say in `args`; its `__post_init__` raises ValueError where values disagree.
+    A `frame_step` in it says that only each so many-th frame is made."""
+    Settings: ClassVar[type[msgspec.Struct]] = NoSettings
+    """A frozen Struct: what the configuration may say in `[engines.NAME]`, beside what Zeus itself takes from there."""
+    releases: ClassVar[ReleaseSource | None] = None
+    """Where versions of its tool can be had that Zeus may install; None where there are none to manage."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    async def start(self, tools: Tools) -> None:
+        """Prepare what takes long (load a model). Called once, in the background, after the node answers."""
+
+    async def ready(self, tools: Tools) -> str | None:
+        """None when this machine can run the engine, else the reason why it cannot."""
+        return None
+
+    @abstractmethod
+    async def versions(self, tools: Tools) -> list[Version]:
+        """The installed versions, the preferred one first; with `tools.managed(self.name)` among them where the engine
+        has `releases`. Asked before each attempt: look at a tool once, not each time."""
+
+    async def help(self, tools: Tools) -> str:
+        """A help text for people: that of the engine's tool, or what the engine is and which arguments it takes."""
+        fields = ", ".join(field.encode_name for field in msgspec.structs.fields(self.Args)) or "none"
+        return f"{self.name}: {inspect.getdoc(type(self)) or 'no description.'}\n\nArguments: {fields}.\n"
+
+    async def system_info(self, tools: Tools) -> dict[str, str]:
+        """What the engine found on this machine, for people to read: versions, hardware, models."""
+        return {}
+
+    def settle(self, args: A, span: Span | None, facts: Facts | None = None) -> tuple[A, Span | None]:
+        """Fix at submission what must not differ between attempts, such as a seed or the number of frames.
+
+        `facts` are what `inspect` said of the input, None where it was not or could not be asked.
+        Raises BadInput where the arguments ask for what this engine cannot do. Pure but for random choices.
+        """
+        return args, span
+
+    async def inspect(self, tools: Tools, path: Path) -> Facts:
+        """What an input file holds. Raises BadInput when it is none of this engine's."""
+        return Facts()
+
+    @abstractmethod
+    async def run(self, context: RunContext[A]) -> None:
+        """Make the files of one task in `context.out`; return only when each was checked to be whole.
+
+        Raises TaskFailed, whose `retry` says whether another attempt makes sense, or BadInput, which ends the job.
+        """
+
+
+class GenerationEngine(Engine[A]):
+    """An engine that makes pictures from a prompt and stands behind `/api/generate`."""
+
+    needs_input = False
+
+    @abstractmethod
+    def model_state(self, model: str | None = None) -> ModelState:
+        """The state of a model, or of the default one. Raises BadInput for one that is not known."""
