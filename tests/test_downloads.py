@@ -77,8 +77,10 @@ async def test_bad_questions_are_answered(api: Api, mirror: Publisher) -> None:
     assert not found["available"] and "manages no versions" in found["reason"]
     status, error = await begin(api, "9.9")
     assert (status, error["error"]) == (404, "version_not_found") and "there are: 4.2" in error["message"]
-    status, error = await begin(api, "x" * 5000)
+    status, error = await begin(api, "x" * 64)
     assert status == 404 and len(error["message"]) < 400
+    status, error = await begin(api, "x" * 65)
+    assert (status, error["error"]) == (400, "invalid_field") and len(error["message"]) < 400
 
 
 @pytest.mark.parametrize(("status", "page"), [(404, None), (500, None), (200, b"<html>Hello</html>"), (200, b"\xff\0")])

@@ -105,6 +105,8 @@ STEPS = (
     ALTER TABLE jobs ADD COLUMN frame_step INTEGER NOT NULL DEFAULT 1;
     ALTER TABLE jobs ADD COLUMN publishes TEXT NOT NULL DEFAULT 'whole';
 
+    CREATE INDEX tasks_to_start ON tasks (not_before) WHERE status = 'queued';
+
     CREATE TABLE frames (
         job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
         number INTEGER NOT NULL,
