@@ -13,6 +13,8 @@ from zeus.server import Zeus
 
 MOST = 1000
 """Jobs that are kept."""
+TRIES = 10
+"""Times that a job is read at most while changes follow each other."""
 LARGEST = 1 << 16
 """Bytes above which a job is not kept."""
 
@@ -50,10 +52,15 @@ class JobBodies:
         return kept.body
 
     async def _read(self, job_id: str) -> bytes:
-        revision, jobs = self._revision, self._zeus.jobs
-        job = await jobs.get(job_id)
-        found = self._encoded(job, await jobs.children(job))
-        is_newest = revision == self._revision == self._zeus.feed.newest
+        """Read a job, again where something changed meanwhile: its row may be older than its progress."""
+        jobs, feed = self._zeus.jobs, self._zeus.feed
+        for _ in range(TRIES):
+            revision = feed.newest
+            job = await jobs.get(job_id)
+            found = self._encoded(job, await jobs.children(job))
+            if revision == feed.newest:
+                break
+        is_newest = revision == self._revision == feed.newest
         if is_newest and len(self._kept) < MOST and len(found.body) <= LARGEST:
             self._kept[job_id] = found
         return found.body
