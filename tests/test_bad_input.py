@@ -428,3 +428,13 @@ def test_no_message_is_a_python_repr() -> None:
     with pytest.raises(BadInput) as caught:
         convert(json.loads('{"priority": "x"}'), AddJob)
     assert caught.value.message == "priority: Expected `int | null`, got `str`."
+
+
+async def test_a_word_that_is_not_known_is_told_with_those_that_are(api: Api) -> None:
+    form = aiohttp.FormData()
+    form.add_field("json", '{"args": {"container": "vhs"}}')
+    form.add_field("file", b"data", filename="a.mov")
+    status, error = await api.post("/api/add_job", data=form)
+    assert (status, error["error"]) == (400, "invalid_args")
+    assert error["message"].startswith("args.container: ") and "it is one of" in error["message"]
+    assert "webm" in error["message"] and "vhs" in error["message"]

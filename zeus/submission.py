@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 import msgspec
 
@@ -262,7 +262,18 @@ def _convert(engine: Engine[Any], args: Mapping[str, Any]) -> Any:
         return msgspec.convert(args, engine.Args)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
-        raise BadInput(f"args{path.rstrip('`')}: {text}.", code="invalid_args") from error
+        field = path.rstrip("`")
+        words = [word for each in msgspec.structs.fields(engine.Args) if f".{each.encode_name}" == field
+                 for word in _words(each.type)]  # fmt: skip
+        hint = f"; it is one of {', '.join(words)}" if words else ""
+        raise BadInput(f"args{field}: {text}{hint}.", code="invalid_args") from error
+
+
+def _words(kind: Any) -> list[str]:
+    """The words that a type allows by name."""
+    if get_origin(kind) is Literal:
+        return [str(word) for word in get_args(kind)]
+    return [word for part in get_args(kind) for word in _words(part)]
 
 
 def _span(start: int | None, end: int | None) -> Span | None:
