@@ -149,7 +149,9 @@ def _body(operation: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
 
 def _form(struct: Mapping[str, Any], file: str) -> dict[str, Any]:
     """A form of a struct's fields, each a text, and a file."""
-    texts = {name: {"type": "string", "description": each["description"]} for name, each in struct["properties"].items()}
+    texts = {
+        name: {"type": "string", "description": each["description"]} for name, each in struct["properties"].items()
+    }
     picture = {"type": "string", "contentMediaType": "application/octet-stream"}
     return {"type": "object", "properties": {**texts, file: picture}, "required": struct["required"]}
 
