@@ -30,8 +30,8 @@ REASONS = {
 
 GROUPS = {
     "Generate": ("/api/model-status", "/api/generate", "/files/"),
-    "Jobs": ("/api/jobs", "/api/add_job", "/api/events"),
     "OpenAI's videos": ("/v1/videos",),
+    "Jobs": ("/api/jobs", "/api/add_job", "/api/events"),
     "Uploads": ("/api/uploads",),
     "Engines and presets": ("/api/engines", "/api/presets"),
     "The node": ("/",),
