@@ -52,6 +52,7 @@ setup(
             "ruff>=0.12",
             "mypy>=1.15",
             "requests>=2.32",
+            "openai>=3.54,<4",
             "types-aiofiles",
             "types-psutil",
             "types-PyYAML",

@@ -21,6 +21,7 @@ from zeus.api.app import running_node
 from zeus.api.generate import GenerateRequest
 from zeus.api.routes import ROUTES
 from zeus.api.uploads import NewUpload
+from zeus.api.videos import CreateVideo
 from zeus.model import MOVES
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +81,7 @@ def test_every_field_of_a_request_is_described_and_no_other() -> None:
     assert all(f"`{field}`" in adding for field in LATER)
     assert first_cells(section(API, "### `POST /api/uploads`")) == list(NewUpload.__struct_fields__)
     assert first_cells(section(API, "### `POST /api/generate`")) == list(GenerateRequest.__struct_fields__)
+    assert first_cells(section(API, "### `POST /v1/videos`")) == list(CreateVideo.__struct_fields__)
 
 
 def codes() -> set[str]:

@@ -75,7 +75,7 @@ async def status_of(api: Api, method: str, path: str, headers: dict[str, str]) -
     """The status alone: some answers, such as events, have no end."""
     async with api.session.request(method, api.url + path, headers=headers, allow_redirects=False) as got:
         if got.status == 403:
-            assert method == "HEAD" or (await got.json())["error"] == "insufficient_scope"
+            assert method == "HEAD" or "insufficient_scope" in await got.text()
         return got.status
 
 

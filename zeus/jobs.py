@@ -78,7 +78,7 @@ class Jobs:
         return await self._store.job(job_id)
 
     async def find(self, wanted: Filter = ALL) -> Sequence[Job]:
-        """Jobs, the newest first."""
+        """Jobs, the newest first unless it says otherwise."""
         return await self._store.jobs(wanted)
 
     async def changes(self, revision: int) -> Changes:
@@ -168,12 +168,29 @@ class Jobs:
             return ModelState(False, False, f'The engine "{engine_name}" does not make videos from prompts.')
         return engine.model_state(model)
 
-    async def generate(self, engine_name: str, args: Mapping[str, Any], key: Key | None = None) -> Job:
-        """Queue a video. Raises NotReady `model_not_ready` when its model cannot be used now."""
+    async def generate(
+        self,
+        engine_name: str,
+        args: Mapping[str, Any],
+        key: Key | None = None,
+        *,
+        seconds: float | None = None,
+        image: Upload | None = None,
+    ) -> Job:
+        """Queue a video, of so many `seconds` and from a picture where these are given.
+
+        Raises BadInput, or NotReady `model_not_ready` when its model cannot be used now.
+        """
         state = self.model_state(engine_name, args.get("model"))
         if not state.ready:
             raise NotReady(state.message, code="model_not_ready", retry_after=5 if state.building else 60)
-        return (await self.add([JobRequest(renderer=engine_name, args=args)], key=key))[0]
+        if seconds is not None:
+            engine = self._registry.get(engine_name)
+            assert isinstance(engine, GenerationEngine)  # no other one has a model that is ready
+            args = {**args, **engine.lasting(seconds, args.get("model"))}
+        if image is not None:
+            args = {**args, "image": image.filename}
+        return (await self.add([JobRequest(renderer=engine_name, args=args)], image, key))[0]
 
     async def _end(self, job_id: str, wish: Wish) -> Job:
         job = await self._store.job(job_id)

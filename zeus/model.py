@@ -163,12 +163,13 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Which jobs are asked for; `after` is the id of the job that the last page ended with."""
+    """Which jobs are asked for; `after` is the id of the job that the last page ended with. The newest come first."""
 
     status: Status | None = None
     renderer: str | None = None
     limit: int | None = None
     after: str | None = None
+    oldest_first: bool = False
 
 
 ALL = Filter()

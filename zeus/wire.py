@@ -22,6 +22,21 @@ class ErrorBody(msgspec.Struct, frozen=True):
     message: str
 
 
+class OpenAIProblem(msgspec.Struct, frozen=True):
+    """Why a request under `/v1` was refused; `param` is the field that is wrong, where it is one."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(msgspec.Struct, frozen=True):
+    """The body of every refusal under `/v1`."""
+
+    error: OpenAIProblem
+
+
 class ErrorView(msgspec.Struct, frozen=True):
     """Why a job failed or was cancelled."""
 
@@ -157,6 +172,45 @@ class ModelStatus(msgspec.Struct, frozen=True):
     ready: bool
     building: bool
     message: str
+
+
+class Video(msgspec.Struct, frozen=True, kw_only=True):
+    """A job of the generation engine as OpenAI's clients know it. Times are whole seconds since 1970.
+
+    `status`: queued, in_progress, completed or failed. `seconds` and `size` are those of the video that is made.
+    """
+
+    id: str
+    object: str = "video"
+    model: str
+    status: str
+    progress: int
+    prompt: str | None
+    seconds: str
+    size: str
+    created_at: int
+    completed_at: int | None
+    expires_at: int | None = None
+    error: ErrorView | None
+    remixed_from_video_id: str | None = None
+
+
+class VideoList(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of videos; `last_id` is what the next page goes on `after`."""
+
+    object: str = "list"
+    data: Sequence[Video]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class VideoDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    """Says that a video and its files are gone."""
+
+    id: str
+    object: str = "video.deleted"
+    deleted: bool = True
 
 
 class GpuView(msgspec.Struct, frozen=True, kw_only=True):

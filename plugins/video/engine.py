@@ -75,6 +75,9 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     def model_state(self, model: str | None = None) -> ModelState:
         return self._states[self._model(model).name].state
 
+    def lasting(self, seconds: float, model: str | None = None) -> Mapping[str, Any]:
+        return {"num_frames": round(seconds * self._model(model).fps)}
+
     def settle(self, args: VideoArgs, span: Span | None, facts: Facts | None = None) -> tuple[VideoArgs, Span | None]:
         model = self._model(args.model)
         _refuse_unsupported(model, args)

@@ -29,6 +29,13 @@ SLOW = frozenset({"GET /api/disk_benchmark"})
 
 GOOD: Mapping[str, Good] = {
     "POST /api/generate": Good(202, body={"prompt": "a fox", "num_frames": 2, "width": 64, "height": 64}),
+    "POST /v1/videos": Good(body={"prompt": "a fox", "seconds": "0.1", "size": "64x64"}),
+    "DELETE /v1/videos/{job_id}": Good(path="/v1/videos/{spare_video}"),
+    "POST /v1/videos/{job_id}/remix": Good(400),
+    "POST /v1/videos/edits": Good(400),
+    "POST /v1/videos/extensions": Good(400),
+    "POST /v1/videos/characters": Good(400),
+    "GET /v1/videos/characters/{character_id}": Good(400),
     "GET /api/jobs/{job_id}/download": Good(query="filename=out.mp4"),
     "POST /api/jobs/{job_id}/cancel": Good(query="confirm=1"),
     "POST /api/jobs/{job_id}/delete": Good(query="confirm=1", path="/api/jobs/{spare_job}/delete"),
@@ -61,7 +68,10 @@ UPLOAD_ID = {**each(No(400, "invalid_upload_id", "upload's id"), "nul", "newline
 ENGINE = {**each(No(404, "engine_not_found", "engine"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
           "empty": No(404, "not_found", "route")}  # fmt: skip
 STATUS = No(400, "invalid_status", "status")
+UNSUPPORTED = No(400, "unsupported_operation", "characters")
 PATHS: Mapping[str, Outcomes] = {
+    "character_id": {**each(UNSUPPORTED, "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
+                     "empty": No(404, "not_found", "route")},
     "job_id": JOB_ID,
     "upload_id": UPLOAD_ID,
     "engine": ENGINE,
@@ -108,6 +118,10 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/jobs/{job_id}/delete", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/priority", "value"): number(fraction=INVALID, absent=No(400, "missing_field")),
     ("POST /api/add_job", "dry_run"): flag("valid"),
+    ("GET /v1/videos", "after"): text(INVALID),
+    ("GET /v1/videos", "limit"): number(fraction=INVALID),
+    ("GET /v1/videos", "order"): CHOICE,
+    ("GET /v1/videos/{job_id}/content", "variant"): CHOICE,
     ("GET /api/uploads/{upload_id}/facts", "project_file"): text(No(400, "no_archive")),
     ("GET /api/cpu_benchmark", "seconds"): number(),
     **{
@@ -137,6 +151,9 @@ ENCODING = header(Yes(200), twice=Yes(200))
 HEADERS: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/generate", "Idempotency-Key"): {**KEY, "unknown": Yes(202)},
     ("POST /api/add_job", "Idempotency-Key"): KEY,
+    ("POST /v1/videos", "Idempotency-Key"): KEY,
+    ("GET /v1/videos/{job_id}/content", "Range"): RANGE,
+    ("GET /v1/videos/{job_id}/content", "If-None-Match"): MATCH,
     ("POST /api/uploads", "Idempotency-Key"): {**KEY, "unknown": Yes(201)},
     ("GET /files/{job_id}/out.mp4", "Range"): RANGE,
     ("GET /files/{job_id}/out.mp4", "If-None-Match"): MATCH,

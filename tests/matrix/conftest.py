@@ -101,8 +101,11 @@ def _made(sender: Sender) -> dict[str, str]:
     while not sender.send("GET", "/api/engines/tooled").json["versions"]:
         assert time.monotonic() < deadline, "the version is not installed"
         time.sleep(0.05)
+    spare_video = sender.send_json("POST", "/v1/videos", GOOD["POST /v1/videos"].body).json["id"]
     return {
         "managed": "4.1.0",
+        "character_id": "nobody",
+        "spare_video": spare_video,
         "job_id": video,
         "spare_job": spare,
         "parent": parent["id"],

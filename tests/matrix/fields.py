@@ -44,6 +44,14 @@ GENERATE: Mapping[str, Outcomes] = {
     "image": words(MODEL, **each(QUEUED, "null", "empty")),
     "export_format": words(No(400, "bad_input"), **each(QUEUED, "null", "empty")),
 }
+VIDEO: Mapping[str, Outcomes] = {
+    "prompt": words(
+        No(400, "missing_prompt"), absent=No(400, "missing_prompt"), unknown=MADE, newline=MADE, nul=ARGS, long=ARGS
+    ),
+    "model": words(No(400, "unknown_model"), null=MADE),
+    "seconds": words(INVALID, null=MADE),
+    "size": words(INVALID, null=MADE),
+}
 ADD_JOB: Mapping[str, Outcomes] = {
     "name": NAME,
     "renderer": words(
@@ -92,6 +100,7 @@ DELETE: Mapping[str, Outcomes] = {
 BODIES: Mapping[str, Body] = {
     "DeleteVersion": Body("POST /api/engines/delete", {"engine": "tooled", "version": "9.9.9"}, DELETE),
     "GenerateRequest": Body("POST /api/generate", GOOD["POST /api/generate"].body, GENERATE),
+    "CreateVideo": Body("POST /v1/videos", GOOD["POST /v1/videos"].body, VIDEO),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),

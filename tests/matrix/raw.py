@@ -12,8 +12,9 @@ HANG = 60.0
 
 
 class Answer(NamedTuple):
-    """What came back; of an endless stream only the head."""
+    """What came back from where; of an endless stream only the head."""
 
+    target: str
     status: int
     headers: http.client.HTTPMessage
     body: bytes
@@ -25,6 +26,16 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def error(self) -> tuple[str, str]:
+        """The code and the message of a refusal, in the shape that its path has."""
+        told = self.json
+        if self.target.startswith("/v1/"):
+            assert set(told) == {"error"} and set(told["error"]) == {"message", "type", "param", "code"}
+            told = {"error": told["error"]["code"], "message": told["error"]["message"]}
+        assert set(told) == {"error", "message"}
+        return told["error"], told["message"]
 
 
 class Sender:
@@ -48,7 +59,7 @@ class Sender:
             response = http.client.HTTPResponse(connection, method=method)
             response.begin()
             endless = response.headers.get_content_type() == "text/event-stream"
-            return Answer(response.status, response.headers, b"" if endless else response.read())
+            return Answer(target, response.status, response.headers, b"" if endless else response.read())
 
     def send_json(self, method: str, target: str, value: Any, *headers: tuple[str, bytes]) -> Answer:
         """One request with a JSON body."""

@@ -13,6 +13,7 @@ from tests.matrix.cases import GOOD, HEADERS, PATHS, QUERIES, SLOW, VERSION, Goo
 from tests.matrix.conftest import Stage
 from tests.matrix.fields import BODIES
 from tests.matrix.outcomes import (
+    INVALID,
     TWICE,
     No,
     Outcome,
@@ -35,6 +36,8 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 PARAMETERS = [(operation, each["name"], each) for operation, made in OPERATIONS.items() for each in made["parameters"]]
+ADDS = ("POST /api/generate", "POST /api/add_job", "POST /v1/videos")
+"""Each adds a job."""
 Headers = list[tuple[str, bytes]]
 
 
@@ -77,10 +80,10 @@ def check(stage: Stage, answer: Answer, outcome: Outcome, name: str) -> None:
     if isinstance(outcome, Told):
         assert answer.kind == "text/plain" and outcome.word in text
     elif isinstance(outcome, No):
-        error = answer.json
-        assert answer.kind == "application/json" and set(error) == {"error", "message"}
-        assert error["error"] == outcome.code and (outcome.word or name) in error["message"], error
-        assert error["message"].isprintable() and len(error["message"]) < 600, error
+        assert answer.kind == "application/json"
+        code, message = answer.error
+        assert code == outcome.code and (outcome.word or name) in message, answer
+        assert message.isprintable() and len(message) < 600, answer
         assert answer.headers["X-API-Version"] == "0.1"
     else:
         assert outcome.meaning(answer.json if answer.kind == "application/json" else text), text[:500]
@@ -154,7 +157,7 @@ def test_header(stage: Stage, operation: str, name: str, parameter: dict[str, An
     answers = {kind: sent(stage, operation, to, [(name, value)]) for kind, value in values.items()}
     answers["twice"] = sent(stage, operation, to, [(name, good.encode())] * 2)
     check_all(stage, name, {kind: (answer, outcomes[kind]) for kind, answer in answers.items()})
-    assert jobs(stage) - before == (operation.endswith(("/add_job", "/generate")) and name == "Idempotency-Key")
+    assert jobs(stage) - before == (operation in ADDS and name == "Idempotency-Key")
 
 
 @pytest.mark.parametrize(("operation", "name", "parameter"), parameters("path"))
@@ -170,6 +173,60 @@ def test_path(stage: Stage, operation: str, name: str, parameter: dict[str, Any]
     if name == "job_id":  # the farm dialect has one status for all that is wrong with a job's id
         answer = sent(stage, operation, f"{path.replace('{job_id}', 'nothing')}?{query}", [("X-API-Version", b"0.1")])
         check(stage, answer, Told(400, "No job has the id nothing."), name)
+
+
+FORMS = {each: made for each, made in OPERATIONS.items() if "multipart/form-data" in str(made.get("requestBody"))}
+BYTES = b'Content-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+
+
+def form(*parts: tuple[str, bytes | None, bytes]) -> tuple[Headers, bytes]:
+    """A form of parts, each a name, a filename and what it holds."""
+    made = [BYTES % (name.encode(), b"" if file is None else b'; filename="%s"' % file, value)
+            for name, file, value in parts]  # fmt: skip
+    body = b"".join(b"--edge\r\n" + each for each in made) + b"--edge--\r\n"
+    return [("Content-Type", b"multipart/form-data; boundary=edge")], body
+
+
+def texts_and_files(operation: str) -> tuple[list[str], list[str]]:
+    """The fields of an operation's form by their kind."""
+    fields = FORMS[operation]["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    files = [name for name, each in fields.items() if "contentMediaType" in each]
+    return [name for name in fields if name not in files], files
+
+
+@pytest.mark.parametrize("operation", FORMS)
+def test_form(stage: Stage, operation: str) -> None:
+    """What is wrong with the parts of a form, whatever they say."""
+    texts, files = texts_and_files(operation)
+    cases: dict[str, tuple[tuple[Headers, bytes], Outcome]] = {
+        "unknown": (form(("colour", None, b"red")), No(400, "unknown_field", "colour")),
+        "nameless": (form(("", None, b"red")), No(400, "unknown_field", texts[0])),
+        **{f"{each} twice": (form((each, None, b"{}"), (each, None, b"{}")), No(400, "invalid_multipart", each))
+           for each in texts},
+        **{f"{each} as text": (form((each, None, b"x")), No(400, "invalid_filename", each)) for each in files},
+        **{f"{each} twice": (form((each, b"a", b"x"), (each, b"a", b"x")), No(400, "invalid_multipart", each))
+           for each in files},
+        **{f"{each} empty": (form((each, b"a", b"")), No(400, "empty_file", each)) for each in files},
+    }  # fmt: skip
+    before, to = jobs(stage), target(stage, operation)
+    answers = {kind: (sent(stage, operation, to, *made), outcome) for kind, (made, outcome) in cases.items()}
+    check_all(stage, "", answers)
+    assert jobs(stage) == before
+
+
+@pytest.mark.parametrize("name", texts_and_files("POST /v1/videos")[0])
+def test_field_of_a_form(stage: Stage, name: str) -> None:
+    """The fields of a struct that also come as texts of a form get what they get as JSON."""
+    body, schema = BODIES["CreateVideo"], SCHEMAS["CreateVideo"]["properties"][name]
+    kinds = {kind: value for kind, value in field_values(schema, False).items() if kind not in ("null", "type")}
+    others = [(each, None, value.encode()) for each, value in body.own.items() if each != name]
+    before, answers = jobs(stage), {}
+    for kind, value in kinds.items():
+        made = form(*others, (name, None, value.encode("utf-8", "surrogatepass")))
+        outcome = INVALID if kind == "surrogate" else body.fields[name][kind]
+        answers[kind] = sent(stage, body.operation, target(stage, body.operation), *made), outcome
+    check_all(stage, name, answers)
+    assert jobs(stage) - before == sum(answer.status == 200 for answer, _ in answers.values())
 
 
 FIELDS = [pytest.param(struct, name, id=f"{struct}.{name}") for struct, body in BODIES.items() for name in body.fields]
@@ -191,7 +248,7 @@ def test_field(stage: Stage, struct: str, name: str) -> None:
         answers[kind] = sent(stage, body.operation, to, headers, stage.filled(whole).encode())
     check_all(stage, name, {kind: (answer, {**outcomes, "twice": TWICE}[kind]) for kind, answer in answers.items()})
     made = sum(answer.status in (200, 202) for answer in answers.values())
-    if body.operation in ("POST /api/generate", "POST /api/add_job"):
+    if body.operation in ADDS:
         assert jobs(stage) - before == made * (2 if body.within else 1)
     else:
         assert jobs(stage) == before

@@ -43,6 +43,7 @@ BODIES: list[tuple[str, list[tuple[str, bytes]], bytes | None, Outcome]] = [
 ]
 OWN = {
     ("POST /api/generate", "unknown field"): No(400, "missing_prompt", "prompt"),
+    ("POST /v1/videos", "unknown field"): No(400, "missing_prompt", "prompt"),
     ("POST /api/jobs/{job_id}/subjob_update", "unknown field"): No(400, "invalid_field", "id"),
 }
 """Where what is missing is told first. A job object may have fields that this version does not know."""

@@ -85,11 +85,13 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def add_job(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
-    form = Form(zeus.files, zeus.config.http)
+    form = Form(zeus.files, zeus.config.http, texts=("json",), file="file")
     try:
         if request.content_type.startswith("multipart/"):
             await form.read(request)
-            body = await parse_json(form.json or b"")
+            if "json" not in form.texts:
+                raise BadInput('The form has no field "json".', code="missing_field")
+            body = await parse_json(form.texts["json"])
         else:
             body = await read_json(request)
         return await _add(request, body, form.upload)

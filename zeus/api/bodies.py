@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -116,12 +116,14 @@ async def arriving(read: Awaitable[T], limits: HttpConfig) -> T:
 
 
 class Form:
-    """A multipart form of a `json` field and an optional `file`, in either order; the file goes to the disk at once."""
+    """A multipart form of texts and an optional file, in any order; the file goes to the disk at once."""
 
-    def __init__(self, files: Files, limits: HttpConfig) -> None:
-        self.json: bytes | None = None
+    def __init__(self, files: Files, limits: HttpConfig, *, texts: Sequence[str], file: str) -> None:
+        self.texts: dict[str, bytes] = {}
+        """Those that came, by the field's name."""
         self.upload: Upload | None = None
         self._files, self._limits = files, limits
+        self._known, self._file = (*texts, file), file
         self._part: Path | None = None
 
     async def read(self, request: web.Request) -> None:
@@ -132,8 +134,6 @@ class Form:
             if not isinstance(part, BodyPartReader):
                 raise BadInput("The form holds a form within a form.", code="invalid_multipart")
             await self._take(part)
-        if self.json is None:
-            raise BadInput('The form has no field "json".', code="missing_field")
 
     async def discard(self) -> None:
         """Remove the file if nobody took it over."""
@@ -157,17 +157,18 @@ class Form:
         encoding = part.headers.get("Content-Transfer-Encoding", "binary").lower()
         if encoding not in ("binary", "7bit", "8bit") or "Content-Encoding" in part.headers:
             raise UnsupportedMedia("An encoded part is not accepted; send it as it is.")
-        if part.name == "json" and self.json is None:
-            self.json = await self._read_json(part)
-        elif part.name == "file" and self.upload is None:
+        name = part.name or ""
+        if name not in self._known:
+            known = f"{', '.join(self._known[:-1])} and {self._known[-1]}"
+            raise BadInput(f'The form has a field "{name[:80]}"; known are {known}.', code="unknown_field")
+        if name in self.texts or (name == self._file and self.upload is not None):
+            raise BadInput(f'The form has more than one field "{name}".', code="invalid_multipart")
+        if name == self._file:
             self.upload = await self._read_file(part)
-        elif part.name in ("json", "file"):
-            raise BadInput(f'The form has more than one field "{part.name}".', code="invalid_multipart")
         else:
-            name = (part.name or "")[:80]
-            raise BadInput(f'The form has a field "{name}"; known are json and file.', code="unknown_field")
+            self.texts[name] = await self._read_text(part)
 
-    async def _read_json(self, part: BodyPartReader) -> bytes:
+    async def _read_text(self, part: BodyPartReader) -> bytes:
         body = bytearray()
         while chunk := await arriving(part.read_chunk(CHUNK), self._limits):
             body += chunk
@@ -176,12 +177,12 @@ class Form:
 
     async def _read_file(self, part: BodyPartReader) -> Upload:
         if not part.filename:
-            raise BadInput("file: the part has no filename; send it as a file.", code="invalid_filename")
+            raise BadInput(f"{self._file}: the part has no filename; send it as a file.", code="invalid_filename")
         name = safe_name(part.filename)
         self._part = self._files.part()
         size, digest = await self._write(part, self._part)
         if size == 0:
-            raise BadInput(f'file: "{name}" is empty.', code="empty_file")
+            raise BadInput(f'{self._file}: "{name}" is empty.', code="empty_file")
         return Upload(self._part, name, digest)
 
     async def _write(self, part: BodyPartReader, path: Path) -> tuple[int, str]:

@@ -22,7 +22,6 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-ERROR = '<a href="#ErrorBody">ErrorBody</a>'
 Schema = Mapping[str, Any]
 Rows = Iterable[tuple[str, str, str]]
 
@@ -90,7 +89,8 @@ def _body(content: Schema, schemas: Schema) -> str:
         return f"<h4>Body</h4><p>{html.escape(', '.join(content))}</p>"
     schema = content["application/json"]["schema"]
     names = re.findall(r"schemas/(\w+)", str(schema))
-    note = ", or a form of <code>json</code> and <code>file</code>" if len(content) > 1 else ""
+    form = content.get("multipart/form-data", {}).get("schema", {}).get("properties", {})
+    note = f", or a form of {', '.join(f'<code>{html.escape(name)}</code>' for name in form)}" if form else ""
     return _table(f"Body: {_type(schema)}{note}", _fields(schemas[names[0]]))
 
 
@@ -108,7 +108,8 @@ def _answers(responses: Schema) -> str:
     """What is right in a table, what is refused in a line: it all looks alike."""
     refusals = [f"<code>{status}</code>&nbsp;{html.escape(each['description'].lower())}"
                 for status, each in responses.items() if status >= "400"]  # fmt: skip
-    told = f'<p class="no">Refused by {ERROR}: {", ".join(refusals)}.</p>'
+    error = _type(responses["400"]["content"]["application/json"]["schema"])
+    told = f'<p class="no">Refused by {error}: {", ".join(refusals)}.</p>'
     return _table("Answers", (_answer(*each) for each in responses.items() if each[0] < "400")) + told
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -11,10 +12,14 @@ import msgspec
 from aiohttp import web
 
 from zeus import errors
-from zeus.wire import ErrorBody
+from zeus.wire import ErrorBody, OpenAIError, OpenAIProblem
 
 API_VERSION = "0.1"
 VERSION_HEADER = "X-API-Version"
+OPENAI = "/v1/"
+"""Where the paths of OpenAI's API begin."""
+FIELD = re.compile(r"([A-Za-z_-]+)(?:\[[^\]]*\])*: ")
+"""How a message begins that is about one field, parameter or header."""
 
 STATUS: dict[type[Exception], int] = {
     errors.BadInput: 400,
@@ -70,6 +75,11 @@ def speaks_farm(request: web.BaseRequest) -> bool:
     return request.headers.get(VERSION_HEADER) == API_VERSION
 
 
+def speaks_openai(path: str) -> bool:
+    """Whether the clients of a path expect OpenAI's errors. The farm API's header, where it is sent, comes first."""
+    return path.startswith(OPENAI)
+
+
 def _answer(request: web.Request, error: errors.ZeusError) -> web.Response:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if status is None:
@@ -110,5 +120,11 @@ def error_response(request: web.BaseRequest, status: int, code: str, message: st
     message = "".join(each if each.isprintable() else "\ufffd" for each in message)
     if speaks_farm(request):
         return web.Response(text=message, status=status)
-    body = msgspec.json.encode(ErrorBody(code, message))
-    return web.Response(body=body, status=status, content_type="application/json")
+    body = _openai(status, code, message) if speaks_openai(request.path) else ErrorBody(code, message)
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+def _openai(status: int, code: str, message: str) -> OpenAIError:
+    field = FIELD.match(message) if status == 400 else None
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return OpenAIError(OpenAIProblem(message, kind, field[1] if field else None, code))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -13,11 +13,12 @@ from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
 from zeus.errors import BadInput, NotFound
-from zeus.model import Job, Status
+from zeus.model import Job, Output, Status
 from zeus.server import Zeus
 from zeus.wire import JobAccepted, ModelStatus
 
 NAME = "out.mp4"
+T = TypeVar("T")
 
 
 class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,7 +47,7 @@ async def model_status(request: web.Request) -> web.Response:
 async def generate(request: web.Request) -> web.Response:
     zeus = request.app[ZEUS]
     body = await read_json(request)
-    args, key = msgspec.to_builtins(_wanted(body)), idempotency_key(request, body)
+    args, key = msgspec.to_builtins(wanted(body, GenerateRequest)), idempotency_key(request, body)
     if (made := await zeus.jobs.made_before(key)) is not None:
         return _accepted(zeus, made[0])
     return _accepted(zeus, await zeus.jobs.generate(zeus.config.generate.engine, args, key))
@@ -58,16 +59,21 @@ def _accepted(zeus: Zeus, job: Job) -> web.Response:
 
 async def video(request: web.Request) -> web.StreamResponse:
     zeus = request.app[ZEUS]
-    job_id = job_id_of(request)
-    job = await zeus.jobs.get(job_id)
-    output = next((each for each in await zeus.jobs.outputs(job_id) if each.name == NAME), None)
-    if job.status is not Status.FINISHED or output is None:
-        raise NotFound(f"Job {job_id} has no video (it is {job.status.value}).", code="output_not_found")
+    output = await video_of(zeus, await zeus.jobs.get(job_id_of(request)))
     return file_response(zeus.files, output, "video/mp4", attachment=False)
 
 
-def _wanted(body: Any) -> GenerateRequest:
+async def video_of(zeus: Zeus, job: Job) -> Output:
+    """The video that a job has made. Raises NotFound."""
+    output = next((each for each in await zeus.jobs.outputs(job.id) if each.name == NAME), None)
+    if job.status is not Status.FINISHED or output is None:
+        raise NotFound(f"Job {job.id} has no video (it is {job.status.value}).", code="output_not_found")
+    return output
+
+
+def wanted(body: Any, kind: type[T]) -> T:
+    """What a body with a prompt asks for. Raises BadInput."""
     prompt = as_object(body).get("prompt")
     if prompt is None or (isinstance(prompt, str) and not prompt.strip()):
         raise BadInput("prompt: say what the video shall show.", code="missing_prompt")
-    return convert(body, GenerateRequest)
+    return convert(body, kind)

@@ -10,10 +10,10 @@ import msgspec
 from aiohttp import web
 
 import zeus as package
-from zeus.api.errors import API_VERSION, VERSION_HEADER
+from zeus.api.errors import API_VERSION, VERSION_HEADER, speaks_openai
 from zeus.api.keys import DOCUMENT
 from zeus.api.operations import OPERATIONS, Operation, Query
-from zeus.wire import ErrorBody
+from zeus.wire import ErrorBody, OpenAIError
 
 TEMPLATE = "#/components/schemas/{name}"
 EVERYWHERE = (400, 401, 403)
@@ -30,6 +30,7 @@ REASONS = {
 
 GROUPS = {
     "Generate": ("/api/model-status", "/api/generate", "/files/"),
+    "OpenAI's videos": ("/v1/videos",),
     "Jobs": ("/api/jobs", "/api/add_job", "/api/events"),
     "Uploads": ("/api/uploads",),
     "Engines and presets": ("/api/engines", "/api/presets"),
@@ -57,12 +58,15 @@ async def openapi(request: web.Request) -> web.Response:
 def document(routes: Iterable[tuple[str, str, bool]]) -> bytes:
     """The document of these routes: of each its method, its path and whether everybody may ask."""
     rows = [(method, FIXED.sub(r"{\1}", path), is_public) for method, path, is_public in routes]
-    kinds = [ErrorBody, *(kind for operation in OPERATIONS.values() for kind in _kinds(operation))]
+    kinds = [ErrorBody, OpenAIError, *(kind for operation in OPERATIONS.values() for kind in _kinds(operation))]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=TEMPLATE)
     known = dict(zip(map(repr, kinds), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for method, path, is_public in rows:
-        paths.setdefault(path, {})[method.lower()] = _operation(OPERATIONS[method, path], path, known, is_public)
+        paths.setdefault(path, {})[method.lower()] = made = _operation(OPERATIONS[method, path], path, known, is_public)
+        if (operation := OPERATIONS[method, path]).file:
+            form = _form(components[operation.takes.__name__], operation.file)
+            made["requestBody"]["content"]["multipart/form-data"] = {"schema": form}
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -143,12 +147,22 @@ def _body(operation: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
+def _form(struct: Mapping[str, Any], file: str) -> dict[str, Any]:
+    """A form of a struct's fields, each a text, and a file."""
+    texts = {
+        name: {"type": "string", "description": each["description"]} for name, each in struct["properties"].items()
+    }
+    picture = {"type": "string", "contentMediaType": "application/octet-stream"}
+    return {"type": "object", "properties": {**texts, file: picture}, "required": struct["required"]}
+
+
 def _responses(operation: Operation, path: str, known: Mapping[str, Any]) -> dict[str, Any]:
-    gives: dict[int, Any] = dict.fromkeys(EVERYWHERE, ErrorBody)
+    error = OpenAIError if speaks_openai(path) else ErrorBody
+    gives: dict[int, Any] = dict.fromkeys(EVERYWHERE, error)
     if "{" in path:
-        gives[404] = ErrorBody
+        gives[404] = error
     if operation.takes is not None or operation.raw:
-        gives |= dict.fromkeys(WITH_BODY, ErrorBody)
+        gives |= dict.fromkeys(WITH_BODY, error)
     gives |= operation.gives
     return {str(status): _response(status, kind, known) for status, kind in sorted(gives.items())}
 
@@ -161,6 +175,6 @@ def _response(status: int, kind: Any, known: Mapping[str, Any]) -> dict[str, Any
         content["application/json"] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
     if content:
         made["content"] = content
-    if kind is ErrorBody:  # the farm dialect's errors are plain text
+    if kind in (ErrorBody, OpenAIError):  # the farm dialect's errors are plain text
         made["content"]["text/plain"] = {"schema": {"type": "string"}}
     return made

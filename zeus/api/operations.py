@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from zeus import wire
-from zeus.api import session, uploads, versions
+from zeus.api import session, uploads, versions, videos
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import FRAME_LIMIT, MOST
@@ -40,6 +40,8 @@ class Operation(msgspec.Struct, frozen=True):
     """The content types of a body of bytes."""
     form: bool = False
     """Whether a multipart form of `json` and `file` is taken too."""
+    file: str = ""
+    """The file of a multipart form that is taken too, and has the fields of `takes` besides."""
     example: Any = None
     """A body that works."""
     headers: Sequence[str] = ()
@@ -74,6 +76,35 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "A generated video", {200: "video/mp4", 206: "video/mp4", 304: None, 412: None, 416: wire.ErrorBody},
         headers=("Range", "If-None-Match"),
     ),
+    ("POST", "/v1/videos"): Operation(
+        "Make a video, by OpenAI's API", {200: wire.Video, 409: wire.OpenAIError, 503: wire.OpenAIError,
+                                          507: wire.OpenAIError},
+        takes=videos.CreateVideo, file=videos.PICTURE, headers=KEY,
+        example={"prompt": "a red fox running through snow at dusk", "seconds": "2", "size": "640x360"},
+    ),
+    ("GET", "/v1/videos"): Operation(
+        "The videos, page by page", {200: wire.VideoList},
+        query=(
+            Query("after", str, "Goes on behind the video with this id"),
+            Query("limit", Annotated[int, Meta(ge=1, le=videos.MOST)], f"So many at most; {videos.PAGE}"),
+            Query("order", Annotated[str, Meta(pattern="^(asc|desc)$")], "By age; desc, which is the newest first"),
+        ),
+    ),
+    ("GET", "/v1/videos/{job_id}"): Operation("How far a video is", {200: wire.Video}),
+    ("DELETE", "/v1/videos/{job_id}"): Operation(
+        "Remove a video with its job; one that is being made is ended first", {200: wire.VideoDeleted}
+    ),
+    ("GET", "/v1/videos/{job_id}/content"): Operation(
+        "The video itself, or a picture of it", {200: ("video/mp4", JPEG), 206: ("video/mp4", JPEG), 304: None,
+                                                 412: None, 416: wire.OpenAIError, 500: wire.OpenAIError},
+        query=(Query("variant", Annotated[str, Meta(pattern="^(video|thumbnail)$")], "video"),),
+        headers=("Range", "If-None-Match"),
+    ),
+    ("POST", "/v1/videos/{job_id}/remix"): Operation("Not supported: always refused", {}),
+    ("POST", "/v1/videos/edits"): Operation("Not supported: always refused", {}),
+    ("POST", "/v1/videos/extensions"): Operation("Not supported: always refused", {}),
+    ("POST", "/v1/videos/characters"): Operation("Not supported: always refused", {}),
+    ("GET", "/v1/videos/characters/{character_id}"): Operation("Not supported: always refused", {}),
     ("GET", "/api/jobs"): Operation(
         "All jobs, the newest first, or those that the filters leave", {200: wire.JobList, 304: None},
         query=(

@@ -28,6 +28,7 @@ from zeus.api import (
     thumbnails,
     uploads,
     versions,
+    videos,
 )
 from zeus.api.access import Scopes
 from zeus.api.errors import Handler
@@ -52,6 +53,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/model-status", generate.model_status, READ),
     Route("POST", "/api/generate", generate.generate, SUBMIT),
     Route("GET", "/files/{job_id:(?s:.+)}/out.mp4", generate.video, READ),
+    Route("POST", "/v1/videos", videos.create, SUBMIT),
+    Route("GET", "/v1/videos", videos.videos, READ),
+    Route("POST", "/v1/videos/edits", videos.unsupported, SUBMIT),
+    Route("POST", "/v1/videos/extensions", videos.unsupported, SUBMIT),
+    Route("POST", "/v1/videos/characters", videos.unsupported, SUBMIT),
+    Route("GET", "/v1/videos/characters/{character_id}", videos.unsupported, READ),
+    Route("GET", "/v1/videos/{job_id}", videos.video, READ),
+    Route("DELETE", "/v1/videos/{job_id}", videos.delete, SUBMIT),
+    Route("GET", "/v1/videos/{job_id}/content", videos.content, READ),
+    Route("POST", "/v1/videos/{job_id}/remix", videos.remix, SUBMIT),
     Route("GET", "/api/jobs", jobs.jobs, READ),
     Route("GET", "/api/jobs/long_poll", jobs.long_poll, READ),
     Route("GET", "/api/jobs/status/{status}", jobs.by_status, READ),

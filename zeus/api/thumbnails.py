@@ -31,16 +31,16 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
         chosen = choose(outputs, query["filename"])
     else:
         if job.status not in ENDED and (newest := await zeus.thumbnails.live(job, outputs, box)) is not None:
-            return _preview(newest, "image/jpeg")
+            return preview(newest, "image/jpeg")
         chosen = _best(outputs)
         if kind_of(chosen.name) == "thumbnail" and len(pictures := pictures_of(outputs)) > 1:
-            return _preview(await zeus.thumbnails.sheet(pictures, box), "image/jpeg")
+            return preview(await zeus.thumbnails.sheet(pictures, box), "image/jpeg")
     kind = kind_of(chosen.name)
     if kind is None:
         raise NotFound(f"{chosen.name} is neither a picture nor a movie.", code="no_thumbnail")
     if kind == "clip" and movies:
-        return _preview(await zeus.thumbnails.of(chosen, "clip", box), "video/mp4")
-    return _preview(await zeus.thumbnails.of(chosen, "thumbnail", box), "image/jpeg")
+        return preview(await zeus.thumbnails.of(chosen, "clip", box), "video/mp4")
+    return preview(await zeus.thumbnails.of(chosen, "thumbnail", box), "image/jpeg")
 
 
 def _best(outputs: Sequence[Output]) -> Output:
@@ -51,6 +51,7 @@ def _best(outputs: Sequence[Output]) -> Output:
     return next((output for output in shown if kind_of(output.name) == "clip"), shown[0])
 
 
-def _preview(path: Path, content_type: str) -> SlicedFile:
+def preview(path: Path, content_type: str) -> SlicedFile:
+    """A preview, which the client may keep and ask for again by its ETag."""
     headers = {"Content-Type": content_type, "Cache-Control": "private, no-cache", "Content-Disposition": "inline"}
     return SlicedFile(path, headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal
 
@@ -13,6 +13,7 @@ import msgspec
 from zeus.engine.facts import Facts, ModelState, Span, Version
 from zeus.engine.releases import ReleaseSource
 from zeus.engine.tools import A, RunContext, Tools
+from zeus.errors import BadInput
 
 API_VERSION = 1
 """The version of this interface."""
@@ -102,3 +103,10 @@ class GenerationEngine(Engine[A]):
     @abstractmethod
     def model_state(self, model: str | None = None) -> ModelState:
         """The state of a model, or of the default one. Raises BadInput for one that is not known."""
+
+    def lasting(self, seconds: float, model: str | None = None) -> Mapping[str, Any]:
+        """The arguments that make a video of this length with a model, or with the default one.
+
+        Raises BadInput for a model that is not known, or where lengths are not the engine's to choose.
+        """
+        raise BadInput(f'the engine "{self.name}" does not take a length in seconds', code="unsupported_field")

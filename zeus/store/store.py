@@ -129,11 +129,12 @@ class Store:
         return _the_job(await self._read(ONE_JOB, job_id), job_id)
 
     async def jobs(self, wanted: Filter = ALL) -> list[Job]:
-        """Jobs, the newest first. Raises BadInput when the job to go on after is not there."""
+        """Jobs in the order that is wanted. Raises BadInput when the job to go on after is not there."""
+        follows, order = (">", "ASC") if wanted.oldest_first else ("<", "DESC")
         after = None if wanted.after is None else (await self._seq(wanted.after))
         return await self._jobs(
-            "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR renderer = ?2) AND (?3 IS NULL OR seq < ?3)"
-            " ORDER BY seq DESC LIMIT ?4",
+            "WHERE (?1 IS NULL OR status = ?1) AND (?2 IS NULL OR renderer = ?2)"
+            f" AND (?3 IS NULL OR seq {follows} ?3) ORDER BY seq {order} LIMIT ?4",
             wanted.status, wanted.renderer, after, -1 if wanted.limit is None else wanted.limit,
         )  # fmt: skip
 

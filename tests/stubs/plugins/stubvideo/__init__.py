@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from zeus_plugins.video import PROCEDURAL, Model, VideoEngine
+from zeus_plugins.video import BASIC, PROCEDURAL, Model, VideoEngine
 
 WORK = f"{__name__}.work"
 
 
-def model(name: str, load: str) -> Model:
+def model(name: str, load: str, *more: str) -> Model:
     return Model(
         name=name, description="a test model", load=f"{WORK}:{load}", generate=f"{WORK}:generate",
-        width=64, height=36, num_frames=4, fps=4.0,
+        width=64, height=36, num_frames=4, fps=4.0, honours=BASIC | {*more},
     )  # fmt: skip
 
 
-MODELS = (model("slow", "slow"), model("broken", "broken"), model("dying", "dying"), model("quick", "quick"))
+MODELS = (
+    *(model(name, name) for name in ("slow", "broken", "dying", "quick")),
+    model("pictured", "quick", "image"),
+)
 
 
 class StubVideo(VideoEngine):

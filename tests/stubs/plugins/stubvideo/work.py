@@ -28,7 +28,7 @@ def dying(job: Computation) -> None:
     os._exit(1)
 
 
-def generate(job: Computation, prompt: str, **arguments: object) -> None:
+def generate(job: Computation, prompt: str, image: str | None = None, **arguments: object) -> None:
     if prompt == "die":
         os._exit(1)
     if prompt == "stall":
