@@ -21,4 +21,4 @@ MODELS = (model("slow", "slow"), model("broken", "broken"), model("dying", "dyin
 
 class StubVideo(VideoEngine):
     name = "stubvideo"
-    models = MappingProxyType({PROCEDURAL.name: PROCEDURAL, **{each.name: each for each in MODELS}})
+    built_in = MappingProxyType({PROCEDURAL.name: PROCEDURAL, **{each.name: each for each in MODELS}})

@@ -1,0 +1,6 @@
+"""Models that diffusers runs. To be imported in a worker process only; torch is imported once a model is loaded."""
+
+from .generate import generate
+from .pipelines import load
+
+__all__ = ["generate", "load"]
