@@ -137,6 +137,8 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             match value:
                 case int():
                     context.report(min(value / count, 1.0), f"frame {value} of {count}", value)
+                case {"note": str(line)}:
+                    context.note(line)
                 case {"message": str(message), "fraction": float(fraction)}:
                     context.report(fraction, message, value.get("frame"))
 

@@ -18,7 +18,7 @@ class Model:
     with `arguments` before the first generation in a process; it may report {"message": str, "fraction": float}. None:
     there is nothing to load. `generate` is called with `arguments`, the arguments of the job that the model honours
     and `target`, a named pipe to write raw RGB frames to. It reports the number of frames written, or
-    {"message": str, "fraction": float} and, once frames are complete, {"frame": int}.
+    {"message": str, "fraction": float} and, once frames are complete, {"frame": int}; {"note": str} is for the log.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the inference executor calls: runs a pipeline step by step and writes its frames to the encoder."""
+"""What the inference executor calls: loads a pipeline, or runs it by steps and writes its frames to the encoder."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from zeus.engine import Cancelled, Computation
-from zeus.errors import TaskFailed, ZeusError
+from zeus.engine import Computation
+from zeus.errors import TaskFailed
 
 from ..pipe import FramePipe
-from .memory import is_out_of_memory, too_little
-from .pipelines import SHELF, Loaded, Weights, lower
+from .memory import fitted
+from .pipelines import Loaded, Weights
 
 _TEXT: Final = 0.05
 """The share of the work that is done when the prompt is encoded; then come the steps."""
 _STEPS: Final = 0.85
 _DECODED: Final = 0.95
 """And when the frames are decoded; what remains is writing them."""
+
+
+def load(job: Computation, *, weights: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+    """Load a pipeline before the first job wants it. Raises TaskFailed, saying what is wrong with the folder."""
+    job.report({"message": "starting the libraries", "fraction": 0.0})
+    fitted(job, Weights(**weights), lambda loaded: None, tries=3)
 
 
 def generate(
@@ -46,7 +52,7 @@ def generate(
         "prompt": prompt, "width": width, "height": height, "num_frames": num_frames, "frame_rate": fps,
         "num_inference_steps": num_inference_steps, **rest,
     }  # fmt: skip
-    frames = _retried(job, Weights(**weights), wanted, dict(extra), seed)
+    frames = fitted(job, Weights(**weights), lambda loaded: _frames(job, loaded, wanted, dict(extra), seed), tries=2)
     size = (num_frames, 3, height, width)
     if tuple(frames.shape) != size:
         raise TaskFailed(f"the model made frames of {tuple(frames.shape)}, not {size}", retry=False)
@@ -56,34 +62,6 @@ def generate(
             share = _DECODED + (1 - _DECODED) * number / num_frames
             job.report({"message": f"frame {number} of {num_frames}", "fraction": share, "frame": number})
     return num_frames
-
-
-def _retried(job: Computation, weights: Weights, wanted: dict[str, Any], extra: dict[str, Any], seed: int) -> Any:
-    """The frames; where there was too little memory, made once more in the next lower memory mode."""
-    mode: str | None = SHELF.mode(weights)
-    for _ in range(2):
-        if mode is None:
-            break
-        frames = _tried(job, weights, mode, wanted, extra, seed)
-        if frames is not None:
-            return frames
-        SHELF.clear()
-        mode = lower(weights, mode)
-    raise too_little(weights)
-
-
-def _tried(
-    job: Computation, weights: Weights, mode: str, wanted: dict[str, Any], extra: dict[str, Any], seed: int
-) -> Any:
-    """The frames, or None where memory ran out. The error is gone by then, and all that its traceback held."""
-    try:
-        return _frames(job, SHELF.get(job, weights, mode), wanted, extra, seed)
-    except (Cancelled, ZeusError):
-        raise
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise TaskFailed(f"the pipeline failed: {type(error).__name__}: {error}"[:1000], retry=False) from error
-        return None
 
 
 def _frames(job: Computation, loaded: Loaded, wanted: dict[str, Any], extra: dict[str, Any], seed: int) -> Any:

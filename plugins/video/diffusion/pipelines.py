@@ -84,13 +84,6 @@ class Shelf:
 SHELF: Final = Shelf()  # calls find their function by name, so what outlives a call can only be its module's
 
 
-def load(job: Computation, *, weights: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
-    """Load a pipeline before the first job wants it. Raises TaskFailed, saying what is wrong with the folder."""
-    job.report({"message": "starting the libraries", "fraction": 0.0})
-    wanted = Weights(**weights)
-    SHELF.get(job, wanted, SHELF.mode(wanted))
-
-
 def lower(weights: Weights, mode: str) -> str | None:
     """The next lower memory mode, or None when this is the lowest."""
     ladder = _ladder(weights)
@@ -110,6 +103,7 @@ def _build(job: Computation, weights: Weights, mode: str) -> Loaded:
     job.check()
     job.report({"message": "reading weights", "fraction": 0.0})
     pipe = _read(weights, kind, _dtype(weights.dtype, device))
+    _check_complete(weights, pipe)
     job.check()
     _place(pipe, weights, device, mode)
     return Loaded(weights, pipe, mode)
@@ -163,6 +157,15 @@ def _read(weights: Weights, kind: str, dtype: Any) -> Any:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).replace(weights.folder, Path(weights.folder).name)[:500]
         raise TaskFailed(f"{weights.name} cannot be loaded: {reason}", code="model_refused", retry=False) from error
+
+
+def _check_complete(weights: Weights, pipe: Any) -> None:
+    """Raises TaskFailed for a part that got no weights: diffusers says nothing, and leaves it without numbers."""
+    for part, module in pipe.components.items():
+        for name, tensor in module.named_parameters() if hasattr(module, "named_parameters") else ():
+            if tensor.is_meta:
+                message = f"{weights.name} cannot be loaded: the weights of {part} are not this model's: no {name}"
+                raise TaskFailed(message, code="model_refused", retry=False)
 
 
 def _place(pipe: Any, weights: Weights, device: str, mode: str) -> None:
