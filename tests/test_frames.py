@@ -125,6 +125,8 @@ async def test_a_job_may_learn_its_frames_when_it_runs(api: Api) -> None:
     job_id = await add(api, None)
     job = await api.until(job_id, "finished")
     assert (job["start_frame"], job["end_frame"], job["total_frames"]) == (1, 3, 3)
+    job = await api.until(await add(api, None, frame_step=2), "finished")
+    assert (job["end_frame"], job["total_frames"], job["completed_frames"]) == (3, 2, 2)
 
 
 async def test_the_frames_are_listed_in_pages_and_those_of_subjobs_together(api: Api) -> None:

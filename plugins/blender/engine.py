@@ -101,8 +101,8 @@ class BlenderEngine(Engine[BlenderArgs]):
         facts = await inspect(context, build, context.input)
         args, span = self.settle(context.args, context.span, facts)
         assert span is not None
-        if context.span is None:
-            await context.set_span(span)
+        if (context.span, context.args.frame_step) != (span, args.frame_step):
+            await context.set_span(span, args.frame_step or 1)
         work = self._work(build, context.input, args, span)
         await render(context, work)
         if args.movie is not None:

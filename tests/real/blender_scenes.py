@@ -77,6 +77,23 @@ def textured() -> None:
     save("textured")
 
 
+def references() -> None:
+    """Pictures to model after, which are in no frame: behind the camera, and as an object. Both are gone."""
+    scene = fresh()
+    save("references")
+    picture = bpy.data.images.new("sketch", 4, 4)
+    for name in ("behind", "object"):
+        picture.filepath_raw, picture.file_format = str(FOLDER / f"{name}.png"), "PNG"
+        picture.save()
+    scene.camera.data.background_images.new().image = bpy.data.images.load(str(FOLDER / "behind.png"))
+    empty = bpy.data.objects.new("sketch", None)
+    empty.empty_display_type, empty.data = "IMAGE", bpy.data.images.load(str(FOLDER / "object.png"))
+    scene.collection.objects.link(empty)
+    save("references")
+    for name in ("behind", "object"):
+        (FOLDER / f"{name}.png").unlink()
+
+
 def canary() -> None:
     """Five ways in which a file writes to the folder `canaries`: three by scripts, one by Freestyle, one by a node."""
     scene = fresh(frames=2)
@@ -132,6 +149,7 @@ def main() -> None:
     several()
     movie()
     textured()
+    references()
     canary()
     passes()
 

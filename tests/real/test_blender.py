@@ -258,6 +258,11 @@ async def test_a_zip_of_a_project_brings_what_its_scene_refers_to(api: Api, scen
     assert await names(api, job) == ["textured_0000.png", "textured_0001.png"]
 
 
+async def test_references_that_are_in_no_frame_may_be_missing(api: Api, scenes: Path) -> None:
+    assert not (scenes / "behind.png").exists() and not (scenes / "object.png").exists()
+    assert (await finished(api, scenes / "references.blend", start_frame=1, end_frame=1))["file_count"] == 1
+
+
 async def test_bad_input(api: Api, scenes: Path, tmp_path: Path) -> None:
     several = scenes / "several.blend"
     assert await refused(api, several, {"scene": "Intro"}) == (

@@ -147,8 +147,8 @@ class LocalContext(LocalTools):
         self.note(f"frame {frame}: {reason}")
         await self._reports.frame_failed(frame, reason)
 
-    async def set_span(self, span: Span) -> None:
-        await self._reports.set_span(span.start, span.end)
+    async def set_span(self, span: Span, step: int = 1) -> None:
+        await self._reports.set_span(span.start, span.end, step)
         self.span = span
 
     def note(self, line: str) -> None:

@@ -160,8 +160,8 @@ class RunContext(Tools, Protocol[A]):
     async def frame_failed(self, frame: int, reason: str) -> None:
         """Put on record that a frame could not be made. Go on with the others, and raise TaskFailed at the end."""
 
-    async def set_span(self, span: Span) -> None:
-        """Tell the job which frames it makes, where only its attempt could find them out."""
+    async def set_span(self, span: Span, step: int = 1) -> None:
+        """Tell the job which frames it makes, where only its attempt could find them out: each `step`-th of a span."""
 
     def note(self, line: str) -> None:
         """Write a line to the job's log."""

@@ -55,8 +55,8 @@ class Publication:
     async def frame_failed(self, frame: int, reason: str) -> None:
         await self._put(Frame(frame, self.job.node or "", error=reason), ())
 
-    async def set_span(self, start: int, end: int) -> None:
-        await self._record(lambda: self._store.set_span(self._task, self._attempt, start, end))
+    async def set_span(self, start: int, end: int, step: int) -> None:
+        await self._record(lambda: self._store.set_span(self._task, self._attempt, start, end, step))
 
     async def stage(self, folder: Path) -> list[Output]:
         """What is left to be published at the end, checked. Raises OutputInvalid, also when there is nothing at all."""

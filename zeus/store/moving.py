@@ -63,13 +63,14 @@ def put_frame(
     return int(count)
 
 
-def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, start: int, end: int) -> bool:
+def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, start: int, end: int, step: int) -> bool:
     """Record the frames that a job makes, where only its attempt could find them out."""
     if not _is_present(tx, task, attempt):
         return False
     tx.execute("UPDATE tasks SET start_frame = ?, end_frame = ? WHERE id = ?", (start, end, task.id))
     tx.execute(
-        "UPDATE jobs SET start_frame = ?, end_frame = ?, revision = ? WHERE id = ?", (start, end, revision, task.job_id)
+        "UPDATE jobs SET start_frame = ?, end_frame = ?, frame_step = ?, revision = ? WHERE id = ?",
+        (start, end, step, revision, task.job_id),
     )
     return True
 

@@ -84,8 +84,8 @@ class Store:
     async def put_frame(self, task: Task, attempt: int, frame: Frame, outputs: Sequence[Output] = ()) -> int | None:
         return await self._write(moving.put_frame, task, attempt, frame, outputs)
 
-    async def set_span(self, task: Task, attempt: int, start: int, end: int) -> bool:
-        return await self._write(moving.set_span, task, attempt, start, end)
+    async def set_span(self, task: Task, attempt: int, start: int, end: int, step: int) -> bool:
+        return await self._write(moving.set_span, task, attempt, start, end, step)
 
     async def fail(self, task: Task, attempt: int, code: str, message: str) -> bool:
         return await self._write(moving.fail, task, attempt, code, message)

@@ -81,8 +81,10 @@ def files() -> Iterator[tuple[str, str, str]]:
     for library in bpy.data.libraries:
         if getattr(library, "packed_file", None) is None:
             yield "library", library.filepath, where(library.filepath, library.parent)
+    users = bpy.data.user_map()
     for image in bpy.data.images:
-        if image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED") and image.packed_file is None and is_used(image):
+        is_file = image.source in ("FILE", "SEQUENCE", "MOVIE", "TILED") and image.packed_file is None
+        if is_file and is_used(image) and any(is_rendered(user) for user in users.get(image, ())):
             for raw in tiles(image):
                 yield "texture", raw, where(raw, image.library)
     for kind, collection in (("movie clip", "movieclips"), ("volume", "volumes"), ("cache", "cache_files")):
@@ -114,6 +116,13 @@ def tiles(image: Any) -> list[str]:
 
 def is_used(block: Any) -> bool:
     return bool(block.users > (1 if block.use_fake_user else 0))
+
+
+def is_rendered(user: Any) -> bool:
+    """Whether a user of an image may show it in a picture: not a camera's background, a reference, an editor."""
+    if isinstance(user, bpy.types.Object):
+        return str(user.type) != "EMPTY"
+    return not isinstance(user, (bpy.types.Camera, bpy.types.Screen, bpy.types.WorkSpace, bpy.types.Brush))
 
 
 def where(raw: str, library: Any) -> str:

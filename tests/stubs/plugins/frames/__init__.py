@@ -52,7 +52,7 @@ class FramesEngine(Engine[FramesArgs]):
         args, span = context.args, context.span
         if span is None:
             span = Span(1, 3)
-            await context.set_span(span)
+            await context.set_span(span, args.frame_step)
         wanted = [each for each in range(span.start, span.end + 1, args.frame_step) if each not in context.done]
         for count, number in enumerate(wanted):
             _record(args.record, number)
