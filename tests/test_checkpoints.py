@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +120,18 @@ def test_defaults_that_no_job_could_ask_for_are_wrong_settings(name: str, said: 
 def test_a_model_of_the_owner() -> None:
     args = settled({"model": "own"}, {"own": ModelSettings(folder="/m", size_multiple=16, width=400, height=304)})
     assert (args.width, args.height, args.num_frames, args.num_inference_steps) == (400, 304, 49, 30)
+
+
+def test_the_docs_list_what_is_known() -> None:
+    text = (Path(__file__).parents[1] / "docs/models.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \|$", text, re.M)
+    models = engine({}).models
+    assert rows == [
+        (
+            name,
+            f"{models[name].width} × {models[name].height}, {models[name].num_frames}, {models[name].fps:g}",
+            f"{models[name].num_inference_steps}, {models[name].guidance_scale:g}",
+            f"{READY[name].memory:g} GiB",
+        )
+        for name in READY
+    ]
