@@ -42,7 +42,14 @@ setup(
         "pyyaml>=6.0",
     ],
     extras_require={
-        "inference": ["torch>=2.10"],
+        "inference": [
+            "torch>=2.10",
+            "diffusers>=0.38",
+            "transformers>=4.57",
+            "accelerate>=1.10",
+            "safetensors>=0.8",
+            "sentencepiece>=0.2",
+        ],
         "test": [
             "pytest>=8.3",
             "pytest-aiohttp>=1.1",

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from zeus.config import Config, Settings, checkout, default_file, example, load
 from zeus.config import sources as sources_module
-from zeus.config.settings import SECTIONS, HttpConfig
+from zeus.config.settings import MODEL_SETTINGS, SECTIONS, HttpConfig
+from zeus.engine import ModelSettings
 from zeus.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -96,6 +97,15 @@ def test_environment_reaches_into_engines(nothing: Path) -> None:
     assert settings.origins["engines.ffmpeg.threads"] == "config.toml"
 
 
+def test_models_are_settings_by_name(nothing: Path) -> None:
+    text = "[models.ltx-2b]\nfolder = 'w/ltx'\narguments = {decode_timestep = 0.1}\n[models.own]\nvae_tiling = true"
+    settings = load_text(nothing, text, {"ZEUS_MODELS__OWN__WIDTH": "640", "ZEUS_MODELS__OWN__COMPILE": "no"})
+    models = settings.config.models
+    assert models["ltx-2b"] == ModelSettings(folder=str(nothing.parent / "w/ltx"), arguments={"decode_timestep": 0.1})
+    assert models["own"] == ModelSettings(vae_tiling=True, width=640, compile=False)
+    assert settings.origins["models.own.width"] == "ZEUS_MODELS__OWN__WIDTH"
+
+
 def test_names_without_two_underlines_are_not_settings(nothing: Path) -> None:
     environ = {"ZEUS_TOKEN": "x", "ZEUS_REQUIRE_REAL": "1", "ZEUS_RUN": "a:1", "PATH": "/bin"}
     assert load(nothing, environ, {}).config == Config()
@@ -132,6 +142,19 @@ WRONG_IN_FILE = {
     "engines = 3": ["line 1", "[engines.NAME]"],
     "[engines]\nffmpeg = 3": ["line 2", "[engines.NAME]"],
     "[engines.ffmpeg]\nslots = 0": ["line 2", "engines.ffmpeg.slots", "from 1 to 1024"],
+    "models = 3": ["line 1", "[models.NAME]"],
+    "[models]\nltx-2b = 3": ["line 2", "[models.NAME]"],
+    "[models.LTX]\nwidth = 64": ["line 2", "[models.NAME]", "small letters"],
+    "[models.ltx-2b]\nwidht = 64": ["line 2", "models.ltx-2b.widht", 'did you mean "width"?'],
+    "[models.ltx-2b]\nzzz = 64": ["line 2", "models.ltx-2b.zzz", "a model has description, repository"],
+    "[models.ltx-2b]\nwidth = 8": ["line 2", "models.ltx-2b.width", "a whole number from 16 to 8192", "8"],
+    "[models.ltx-2b]\ndtype = 'int8'": ["line 2", "models.ltx-2b.dtype", "auto, float32, float16 or bfloat16"],
+    "[models.ltx-2b]\noffload = 1": ["line 2", "models.ltx-2b.offload", "none, model or sequential"],
+    "[models.ltx-2b]\ndevice = 'tpu'": ["line 2", "models.ltx-2b.device", "cuda:N", '"tpu"'],
+    "[models.ltx-2b]\npipeline = '../x'": ["line 2", "models.ltx-2b.pipeline", "a pipeline's class"],
+    "[models.ltx-2b]\ncompile = 2": ["line 2", "models.ltx-2b.compile", "true or false"],
+    "[models.ltx-2b]\nmemory = 0": ["line 2", "models.ltx-2b.memory", "a number above 0"],
+    "[models.ltx-2b]\narguments = 3": ["line 2", "models.ltx-2b.arguments", "a table"],
     "[http\nport = 1": ["line 1", "is not TOML"],
     "[http]\nport = 1\nport = 2": ["line 3", "is not TOML"],
 }
@@ -238,11 +261,17 @@ def test_the_example_holds_every_setting_at_its_default(nothing: Path) -> None:
     assert tomllib.loads(example()) == {section: {} for section in SECTIONS}
     settings = load_text(nothing, re.sub(r"(?m)^#(\w+ = |\[)", r"\1", example()))
     assert set(settings.origins) == set(load_text(nothing, "").origins) | {
-        f"engines.ffmpeg.{key}" for key in ("slots", "mirror", "auto_install")
+        *(f"engines.ffmpeg.{key}" for key in ("slots", "mirror", "auto_install")),
+        *(f"models.my-model.{key}" for key in MODEL_SETTINGS),
     }
+    assert set(settings.config.models) == {"my-model"}
+    assert settings.config.models["my-model"].folder == str(nothing.parent / "models/my-model")
     assert set(settings.origins.values()) == {"config.toml"}
     assert settings.config == msgspec.structs.replace(
-        Config(), node=settings.config.node, engines={"ffmpeg": {"slots": 1, "mirror": "", "auto_install": False}}
+        Config(),
+        node=settings.config.node,
+        engines={"ffmpeg": {"slots": 1, "mirror": "", "auto_install": False}},
+        models=settings.config.models,
     )
 
 

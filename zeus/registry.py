@@ -9,12 +9,13 @@ import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from zeus.config.settings import ENGINE_SETTINGS
-from zeus.engine import API_VERSION, Engine
+from zeus.engine import API_VERSION, Engine, GenerationEngine, ModelSettings
 from zeus.errors import BadInput, ConfigError
 from zeus.names import without_folders
 
@@ -40,8 +41,13 @@ class Registry:
         self.broken = broken
 
     @classmethod
-    def load(cls, folders: Sequence[Path], settings: Mapping[str, Mapping[str, Any]]) -> Registry:
-        """Load every engine. `settings` are those of `[engines.NAME]`.
+    def load(
+        cls,
+        folders: Sequence[Path],
+        settings: Mapping[str, Mapping[str, Any]],
+        models: Mapping[str, ModelSettings] = MappingProxyType({}),
+    ) -> Registry:
+        """Load every engine. `settings` are those of `[engines.NAME]`, `models` those of `[models.NAME]`.
 
         A plugin that fails is left out and listed. Raises ConfigError when settings are wrong or of no known engine.
         """
@@ -53,7 +59,7 @@ class Registry:
                 kind = _checked(load())
                 if kind.name in engines:
                     raise ImportError(f'there is an engine "{kind.name}" already')
-                engines[kind.name] = kind(_settings(kind, settings.get(kind.name, {})))
+                engines[kind.name] = _made(kind, _settings(kind, settings.get(kind.name, {})), models)
             except ConfigError:
                 raise
             except (Exception, SystemExit) as error:
@@ -122,6 +128,10 @@ def _classes(module: types.ModuleType) -> list[type[Engine[Any]]]:
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Engine) and each.__module__.startswith(module.__name__)
     ]
+
+
+def _made(kind: type[Engine[Any]], settings: msgspec.Struct, models: Mapping[str, ModelSettings]) -> Engine[Any]:
+    return kind(settings, models) if issubclass(kind, GenerationEngine) else kind(settings)
 
 
 def _settings(kind: type[Engine[Any]], values: Mapping[str, Any]) -> msgspec.Struct:

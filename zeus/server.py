@@ -84,7 +84,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
 
     async with contextlib.AsyncExitStack() as stack:
         folders = own_folders(_paths(config.plugins.folders))
-        registry = await asyncio.to_thread(Registry.load, folders, config.engines)
+        registry = await asyncio.to_thread(Registry.load, folders, config.engines, config.models)
         feed = Feed()
         files = Files(config.storage_path)
         await _open_files(files)
@@ -95,7 +95,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(children.close)
         media = Media(children)
         stack.push_async_callback(media.close)
-        inference = InferenceExecutor(children, folders)
+        inference = InferenceExecutor(children, folders, unload_after=config.generate.unload_after)
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))

@@ -13,15 +13,17 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from zeus.engine import Facts, GenerationEngine, ModelState, RunContext, Span, Tools, Version
+from zeus.engine import Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
+from .checkpoints import checkpoints
 from .models import PROCEDURAL, Model
 from .state import LoadedModel
 
 _GRACE: Final = 2.0
 """Seconds that one side has to say why it failed, once the other one has."""
+_DEFAULTS: Final = ("width", "height", "num_frames", "fps", "num_inference_steps", "guidance_scale")
 _OPTIONS: Final = ("negative_prompt", "num_inference_steps", "guidance_scale", "image")
 
 
@@ -39,16 +41,25 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     export_formats = ("mp4",)
     Args = VideoArgs
     Settings = VideoSettings
-    models: ClassVar[Mapping[str, Model]] = MappingProxyType({PROCEDURAL.name: PROCEDURAL})
-    """All that it can use, by name. Another engine may derive from this one and put others in."""
+    built_in: ClassVar[Mapping[str, Model]] = MappingProxyType({PROCEDURAL.name: PROCEDURAL})
+    """Those that need no weights, by name. Another engine may derive from this one and put others in."""
 
-    def __init__(self, settings: VideoSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: VideoSettings, models: Mapping[str, ModelSettings] = MappingProxyType({})) -> None:
+        super().__init__(settings, models)
+        self.models = self.known(models)
         self._default = settings.model
         if settings.model not in self.models:
             raise ConfigError(f'there is no video model "{settings.model}": {_listed(self.models)}')
-        self._states = {name: LoadedModel(model) for name, model in self.models.items()}
+        self._states = {
+            name: LoadedModel(model, is_default=name == self._default) for name, model in self.models.items()
+        }
         self._tools: Tools | None = None
+
+    def known(self, settings: Mapping[str, ModelSettings]) -> Mapping[str, Model]:
+        """All models by name, with what the configuration says. Raises ConfigError."""
+        if taken := sorted({*self.built_in} & {*settings}):
+            raise ConfigError(f"models.{taken[0]}: this model comes with the engine and has no settings")
+        return {**self.built_in, **{model.name: model for model in checkpoints(settings)}}
 
     async def start(self, tools: Tools) -> None:
         """Load the default model."""
@@ -62,8 +73,10 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         return None if find_spec("numpy") else "numpy is not installed"
 
     async def versions(self, tools: Tools) -> list[Version]:
-        ordered = sorted(self.models, key=lambda name: name != self._default)
-        return [Version(version=name, source="builtin") for name in ordered]
+        here = [name for name, model in self.models.items() if model.missing is None]
+        ordered = sorted(here, key=lambda name: name != self._default)
+        sources = {True: "builtin", False: "configured"}
+        return [Version(version=name, source=sources[name in self.built_in]) for name in ordered]
 
     async def help(self, tools: Tools) -> str:
         models = "\n".join(f"  {model.name}: {model.description}" for model in self.models.values())
@@ -86,12 +99,10 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             model=model.name,
             negative_prompt=args.negative_prompt or None,
             seed=secrets.randbelow(2**32) if args.seed is None else args.seed,
-            width=model.width if args.width is None else args.width,
-            height=model.height if args.height is None else args.height,
-            num_frames=model.num_frames if args.num_frames is None else args.num_frames,
-            fps=model.fps if args.fps is None else args.fps,
+            **{field: _said_or(args, model, field) for field in _DEFAULTS},
             export_format=self._format(args.export_format),
         )
+        settled = _rounded(model, settled)
         _refuse_outside(model, settled)
         whole = Span(1, settled.num_frames or 1)
         if span not in (None, whole):
@@ -103,6 +114,11 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         args, _ = self.settle(context.args, None)
         state = self._states[model.name]
         context.note(f"model {model.name}: {model.description}")
+        if model.size_multiple:
+            context.note(
+                f"sizes are rounded to multiples of {model.size_multiple}, "
+                f"and frames to one more than a multiple of {model.frame_multiple}: what this model can make"
+            )
         context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
         await state.wait(self._tools or context)
         target = context.out / "out.mp4"
@@ -120,9 +136,14 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         count, pipe = args.num_frames, context.folder / "frames.pipe"
         os.mkfifo(pipe, 0o600)
 
-        def report(number: Any) -> None:
-            if isinstance(number, int):
-                context.report(min(number / count, 1.0), f"frame {number} of {count}", number)
+        def report(value: Any) -> None:
+            match value:
+                case int():
+                    context.report(min(value / count, 1.0), f"frame {value} of {count}", value)
+                case {"note": str(line)}:
+                    context.note(line)
+                case {"message": str(message), "fraction": float(fraction)}:
+                    context.report(fraction, message, value.get("frame"))
 
         await _joined(
             context.compute(model.generate, _arguments(model, args, pipe), report=report),
@@ -156,10 +177,34 @@ def _listed(models: Mapping[str, Model]) -> str:
     return f"known are {', '.join(sorted(models))}"
 
 
+def _said_or(args: VideoArgs, model: Model, field: str) -> Any:
+    said = getattr(args, field)
+    return getattr(model, field) if said is None else said
+
+
+def _rounded(model: Model, args: VideoArgs) -> VideoArgs:
+    """The nearest size and number of frames that the model can make; what is out of its bounds stays so."""
+    if model.size_multiple is None:
+        return args
+    assert args.width and args.height and args.num_frames
+    low, high = model.sizes
+    sides = {
+        field: max(low, round(value / model.size_multiple) * model.size_multiple) if low / 2 <= value <= high else value
+        for field, value in (("width", args.width), ("height", args.height))
+    }
+    count = args.num_frames
+    if count <= model.frames[1]:
+        count = min(round((count - 1) / model.frame_multiple) * model.frame_multiple + 1, model.frames[1])
+    return msgspec.structs.replace(args, num_frames=count, **sides)
+
+
 def _refuse_unsupported(model: Model, args: VideoArgs) -> None:
     for field in _OPTIONS:
         if getattr(args, field) not in (None, "") and field not in model.honours:
             raise BadInput(f'the model "{model.name}" does not use {field}', code="unsupported_field")
+    guidance = _said_or(args, model, "guidance_scale")
+    if args.negative_prompt and guidance is not None and guidance <= 1:
+        raise BadInput("negative_prompt has no effect where guidance_scale is not above 1")
 
 
 def _refuse_outside(model: Model, args: VideoArgs) -> None:

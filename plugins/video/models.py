@@ -17,7 +17,8 @@ class Model:
     `load` and `generate` name functions, "package.module:function", that run in a worker process. `load` is called
     with `arguments` before the first generation in a process; it may report {"message": str, "fraction": float}. None:
     there is nothing to load. `generate` is called with `arguments`, the arguments of the job that the model honours
-    and `target`, a named pipe to write raw RGB frames to; it reports the number of frames written.
+    and `target`, a named pipe to write raw RGB frames to. It reports the number of frames written, or
+    {"message": str, "fraction": float} and, once frames are complete, {"frame": int}; {"note": str} is for the log.
     """
 
     name: str
@@ -35,6 +36,14 @@ class Model:
     """The least and the most of width and height, in pixels."""
     frames: tuple[int, int] = (2, 36_000)
     rates: tuple[float, float] = (1.0, 240.0)
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    size_multiple: int | None = None
+    """What width and height are rounded to. None: they are taken as they are, and refused where they cannot be."""
+    frame_multiple: int = 1
+    """The number of frames is rounded to one more than a multiple of this."""
+    missing: str | None = None
+    """Why this node cannot use it, known without trying."""
 
 
 PROCEDURAL: Final = Model(

@@ -15,13 +15,17 @@ _CRASHES: Final = 3
 
 
 class LoadedModel:
-    """One model's state: not asked for yet, loading, ready or at fault."""
+    """One model's state: not asked for yet, loading, ready or at fault.
 
-    def __init__(self, model: Model) -> None:
+    A model that is not the default counts as ready until a job asks for it, since nothing else would load it.
+    """
+
+    def __init__(self, model: Model, *, is_default: bool = True) -> None:
         self._model = model
         self._crashes = 0
-        self._fault: str | None = None
+        self._fault = model.missing
         self._ready = model.load is None
+        self._waits = not is_default
         self._said = f"{model.name} waits to be loaded"
         self._loading: asyncio.Task[None] | None = None
 
@@ -31,6 +35,8 @@ class LoadedModel:
             return ModelState(ready=False, building=False, message=self._fault)
         if self._ready:
             return ModelState(ready=True, building=False, message=f"{self._model.name} is ready")
+        if self._waits:
+            return ModelState(True, False, f"{self._model.name} is loaded when a job asks for it")
         return ModelState(ready=False, building=True, message=self._said)
 
     async def wait(self, tools: Tools) -> None:
@@ -55,6 +61,7 @@ class LoadedModel:
     def _begin(self, tools: Tools) -> asyncio.Task[None]:
         if self._loading is None or self._loading.done():
             self._said = f"loading {self._model.name}"
+            self._waits = False
             self._loading = asyncio.create_task(self._load(tools), name=f"load {self._model.name}")
         return self._loading
 

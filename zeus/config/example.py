@@ -8,7 +8,20 @@ from typing import Any
 import msgspec
 from msgspec.inspect import Metadata, type_info
 
-from zeus.config.settings import Config, EngineConfig
+from zeus.config.settings import NAMED, Config, EngineConfig
+from zeus.engine import ModelSettings
+
+EXAMPLES = {
+    name: value if isinstance(value, str) and value == "{}" else json.dumps(value)
+    for name, value in {
+        "description": "what it is", "repository": "owner/name", "revision": "", "folder": "models/my-model",
+        "pipeline": "auto", "dtype": "auto", "device": "auto", "offload": "none", "vae_tiling": False,
+        "vae_slicing": False, "attention": "", "compile": False, "memory": 12.0, "width": 512, "height": 320,
+        "num_frames": 49, "fps": 24.0, "num_inference_steps": 30, "guidance_scale": 5.0, "max_size": 1280,
+        "max_frames": 257, "size_multiple": 32, "frame_multiple": 8, "arguments": "{}",
+    }.items()
+}  # fmt: skip
+"""A value for each setting of a model, in TOML."""
 
 
 def example() -> str:
@@ -19,7 +32,7 @@ def example() -> str:
         "# Relative folders start at this file's folder.",
     ]
     for section in msgspec.structs.fields(Config):
-        if section.name == "engines":
+        if section.name in NAMED:
             continue
         lines += ["", f"# {section.type.__doc__}", f"[{section.name}]"]
         for field in msgspec.structs.fields(section.type):
@@ -28,6 +41,13 @@ def example() -> str:
     lines += ["", "# An engine's settings: these, and its own, which docs/plugins.md lists", "#[engines.ffmpeg]"]
     for field in msgspec.structs.fields(EngineConfig):
         lines += [f"# {_description(field.type)}", f"#{field.name} = {json.dumps(field.default)}"]
+    lines += [
+        "",
+        "# A video model's settings, which go before what Zeus knows of a model of this name; the values are examples",
+        "#[models.my-model]",
+    ]
+    for field in msgspec.structs.fields(ModelSettings):
+        lines += [f"# {_description(field.type)}", f"#{field.name} = {EXAMPLES[field.name]}"]
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 from platformdirs import user_data_path
 
+from zeus.engine import ModelSettings
+
 MIB, GIB = 1024**2, 1024**3
 NODE_NAME = r"^[A-Za-z0-9._-]{1,63}$"
 Texts = tuple[str, ...]
@@ -90,6 +92,10 @@ class GenerateConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Video from a prompt"""
 
     engine: Annotated[str, Meta(min_length=1, description="The engine behind /api/generate")] = "video"
+    unload_after: Annotated[
+        float,
+        Meta(ge=0, le=31_536_000, description="Seconds without a job after which a model leaves memory. 0: never"),
+    ] = 600.0
 
 
 class EngineConfig(msgspec.Struct, frozen=True):
@@ -120,6 +126,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generate: GenerateConfig = msgspec.field(default_factory=GenerateConfig)
     engines: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     """[engines.NAME]: the fields of EngineConfig, the rest is the engine's own."""
+    models: dict[str, ModelSettings] = msgspec.field(default_factory=dict)
+    """[models.NAME]"""
 
     def engine(self, name: str) -> EngineConfig:
         """Zeus's own settings of one engine."""
@@ -141,11 +149,15 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
+NAMED = ("engines", "models")
+"""The sections that have a section for each of what they are about."""
+MODEL_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(ModelSettings)}
+"""[models.NAME]: the types of all settings."""
 ENGINE_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineConfig)}
 """[engines.NAME]: the types of the settings that are Zeus's own."""
 SECTIONS: dict[str, dict[str, Any]] = {
     section.name: {field.name: field.type for field in msgspec.structs.fields(section.type)}
     for section in msgspec.structs.fields(Config)
-    if section.name != "engines"
+    if section.name not in NAMED
 }
 """The types of all settings, by section and key; engines have their own."""

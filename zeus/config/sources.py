@@ -11,10 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec.inspect import BoolType, FloatType, IntType, Metadata, VarTupleType, type_info
+from msgspec.inspect import (
+    BoolType,
+    FloatType,
+    IntType,
+    Metadata,
+    NoneType,
+    StrType,
+    UnionType,
+    VarTupleType,
+    type_info,
+)
 from platformdirs import user_config_path
 
-from zeus.config.settings import ENGINE_SETTINGS, SECTIONS, Config, Settings, checkout
+from zeus.config.settings import ENGINE_SETTINGS, MODEL_SETTINGS, NAMED, SECTIONS, Config, Settings, checkout
 from zeus.errors import ConfigError
 
 FLAGS = {
@@ -27,6 +37,7 @@ FLAGS = {
 }
 PATHS = {"node.storage", "files.local_roots", "plugins.folders"}
 EXPECTED_NAME = "1 to 63 letters, digits and . _ -"
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 Key = tuple[str, ...]
 
 
@@ -61,7 +72,7 @@ class _Draft:
         """Check one setting and keep it; relative folders start at `base`."""
         name = ".".join(path)
         checked = _checked(path, value, where)
-        if name in PATHS:
+        if name in PATHS or (path[0] == "models" and path[2] == "folder"):
             checked = _absolute(checked, base)
         branch = self.tree
         for part in path[:-1]:
@@ -91,9 +102,23 @@ def _type_of(path: Key, where: str) -> Any:
         if len(path) > 2:
             return ENGINE_SETTINGS.get(path[2], Any) if len(path) == 3 else Any
         raise ConfigError(f"{where}: an engine's setting is written as [engines.NAME], then its key")
+    if path[0] == "models":
+        return _type_in_model(path, where)
     if len(path) == 2 and path[1] in SECTIONS.get(path[0], {}):
         return SECTIONS[path[0]][path[1]]
     raise ConfigError(f'{where}: there is no setting "{".".join(path)}"{_meant(path)}')
+
+
+def _type_in_model(path: Key, where: str) -> Any:
+    if len(path) < 3 or not MODEL_NAME.fullmatch(path[1]):
+        raise ConfigError(
+            f"{where}: a model's setting is written as [models.NAME] (small letters, digits, - _), its key"
+        )
+    if len(path) == 3 and path[2] in MODEL_SETTINGS:
+        return MODEL_SETTINGS[path[2]]
+    close = difflib.get_close_matches(path[2], MODEL_SETTINGS, n=1)
+    meant = f'did you mean "{close[0]}"?' if close else f"a model has {', '.join(MODEL_SETTINGS)}"
+    raise ConfigError(f'{where}: there is no setting "{".".join(path)}"; {meant}')
 
 
 def _meant(path: Key) -> str:
@@ -108,11 +133,21 @@ def _meant(path: Key) -> str:
         return f'; did you mean "{close[0]}"?'
     if path[0] in SECTIONS:
         return f"; [{path[0]}] knows {', '.join(SECTIONS[path[0]])}"
-    return f"; the sections are {', '.join([*SECTIONS, 'engines'])}"
+    return f"; the sections are {', '.join([*SECTIONS, *NAMED])}"
 
 
 def _plain(kind: Any) -> Any:
-    info = type_info(kind)
+    return _bare(_wanted(type_info(kind)))
+
+
+def _wanted(info: Any) -> Any:
+    """A type without its None: a file and the environment have no word for it."""
+    if isinstance(inner := _bare(info), UnionType):
+        return next(each for each in inner.types if not isinstance(each, NoneType))
+    return info
+
+
+def _bare(info: Any) -> Any:
     return info.type if isinstance(info, Metadata) else info
 
 
@@ -125,6 +160,8 @@ def _expected(kind: Any) -> str:
     if not isinstance(info, IntType | FloatType):
         if title := _title(kind):
             return title
+        if not isinstance(info, StrType):
+            return "something else"
         return EXPECTED_NAME if info.pattern else "a text" if not info.min_length else "a text that is not empty"
     noun = "a whole number" if isinstance(info, IntType) else "a number"
     lower, to = (f"above {info.gt}", ", at most") if info.gt is not None else (f"from {info.ge}", " to")
@@ -132,7 +169,7 @@ def _expected(kind: Any) -> str:
 
 
 def _title(kind: Any) -> str:
-    info = type_info(kind)
+    info = _wanted(type_info(kind))
     return str((info.extra_json_schema or {}).get("title", "")) if isinstance(info, Metadata) else ""
 
 
@@ -171,16 +208,16 @@ def _text_of(file: Path) -> str:
 def _leaves(document: Mapping[str, Any]) -> Iterator[tuple[Key, Any]]:
     """Each setting of a file with its path; what stands where a section should is given as it is, to be refused."""
     for section, keys in document.items():
-        if not isinstance(keys, dict) or (not keys and section not in {*SECTIONS, "engines"}):
+        if not isinstance(keys, dict) or (not keys and section not in {*SECTIONS, *NAMED}):
             yield (section,), keys
-        elif section != "engines":
+        elif section not in NAMED:
             yield from (((section, key), value) for key, value in keys.items())
         else:
-            for engine, own in keys.items():
+            for name, own in keys.items():
                 inner = own.items() if isinstance(own, dict) else ()
-                yield from (((section, engine, key), value) for key, value in inner)
+                yield from (((section, name, key), value) for key, value in inner)
                 if not isinstance(own, dict):
-                    yield (section, engine), own
+                    yield (section, name), own
 
 
 def _line_of(text: str, path: Key) -> int | None:

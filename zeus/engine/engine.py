@@ -6,11 +6,13 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal
 
 import msgspec
 
 from zeus.engine.facts import Facts, ModelState, Span, Version
+from zeus.engine.models import ModelSettings
 from zeus.engine.releases import ReleaseSource
 from zeus.engine.tools import A, RunContext, Tools
 from zeus.errors import BadInput
@@ -99,6 +101,10 @@ class GenerationEngine(Engine[A]):
     """An engine that makes pictures from a prompt and stands behind `/api/generate`."""
 
     needs_input = False
+
+    def __init__(self, settings: Any, models: Mapping[str, ModelSettings] = MappingProxyType({})) -> None:
+        super().__init__(settings)
+        self.model_settings = models
 
     @abstractmethod
     def model_state(self, model: str | None = None) -> ModelState:

@@ -24,4 +24,4 @@ MODELS = (
 
 class StubVideo(VideoEngine):
     name = "stubvideo"
-    models = MappingProxyType({PROCEDURAL.name: PROCEDURAL, **{each.name: each for each in MODELS}})
+    built_in = MappingProxyType({PROCEDURAL.name: PROCEDURAL, **{each.name: each for each in MODELS}})

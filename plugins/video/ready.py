@@ -1,0 +1,57 @@
+"""The models that Zeus knows how to run, as data. Sizes, steps and guidance are what their publishers recommend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from zeus.engine import ModelSettings
+
+_LTX: Final = ModelSettings(
+    pipeline="auto", width=704, height=480, num_frames=121, fps=24.0, size_multiple=32, frame_multiple=8,
+    max_size=1280, max_frames=257,
+    # The decoder of LTX denoises a little itself, and wants to know how much.
+    arguments={"decode_timestep": 0.05, "decode_noise_scale": 0.025},
+)  # fmt: skip
+_WAN: Final = ModelSettings(pipeline="WanPipeline", frame_multiple=4)
+_COG: Final = ModelSettings(
+    pipeline="CogVideoXPipeline", width=720, height=480, num_frames=49, fps=8.0, num_inference_steps=50,
+    guidance_scale=6.0, size_multiple=16, frame_multiple=4, max_size=720, max_frames=49, vae_tiling=True,
+    vae_slicing=True,
+)  # fmt: skip
+
+READY: Final[Mapping[str, ModelSettings]] = MappingProxyType(
+    {
+        "ltx-2b": ModelSettings(
+            description="LTX-Video 2B distilled: quick, eight steps without guidance",
+            num_inference_steps=8, guidance_scale=1.0, memory=12.0,
+        ).over(_LTX),
+        "ltx-13b": ModelSettings(
+            description="LTX-Video 13B: finer and slower than 2B",
+            repository="Lightricks/LTX-Video-0.9.7-dev",
+            num_inference_steps=30, guidance_scale=5.0, memory=40.0,
+        ).over(_LTX),
+        "wan-1b": ModelSettings(
+            description="Wan 2.1 1.3B: small, from text alone",
+            repository="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",
+            width=832, height=480, num_frames=81, fps=16.0, num_inference_steps=50, guidance_scale=5.0,
+            size_multiple=16, max_size=832, max_frames=81, memory=16.0,
+        ).over(_WAN),
+        "wan-5b": ModelSettings(
+            description="Wan 2.2 5B: 720p at 24 frames a second",
+            repository="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+            width=1280, height=704, num_frames=121, fps=24.0, num_inference_steps=50, guidance_scale=5.0,
+            size_multiple=32, max_size=1280, max_frames=121, memory=32.0,
+        ).over(_WAN),
+        "cogvideox-2b": ModelSettings(
+            description="CogVideoX 2B: six seconds at eight frames a second",
+            repository="zai-org/CogVideoX-2b", dtype="float16", memory=14.0,
+        ).over(_COG),
+        "cogvideox-5b": ModelSettings(
+            description="CogVideoX 5B: as 2B, and finer",
+            repository="zai-org/CogVideoX-5b", dtype="bfloat16", memory=26.0,
+        ).over(_COG),
+    }
+)  # fmt: skip
+"""By name. `memory` is in GiB on the device with nothing offloaded, text encoder included."""

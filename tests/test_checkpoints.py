@@ -1,0 +1,137 @@
+"""Models as data: what the engine makes of its own data and of the configuration, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from zeus_plugins.video import VideoArgs, VideoEngine
+from zeus_plugins.video.engine import VideoSettings
+from zeus_plugins.video.ready import READY
+
+from zeus.engine import ModelSettings
+from zeus.errors import BadInput, ConfigError
+
+LTX = {"ltx-2b": ModelSettings(folder="/models/ltx")}
+
+
+def engine(models: dict[str, ModelSettings] | None = None, default: str = "procedural") -> VideoEngine:
+    return VideoEngine(VideoSettings(model=default), LTX if models is None else models)
+
+
+def settled(said: dict[str, Any], models: dict[str, ModelSettings] | None = None) -> VideoArgs:
+    return engine(models).settle(VideoArgs(prompt="a fox", **said), None)[0]
+
+
+@pytest.mark.parametrize("name", READY)
+def test_what_is_known_of_each_model_can_be_asked_for(name: str) -> None:
+    args = settled({"model": name})
+    again = {field: getattr(args, field) for field in args.__struct_fields__ if field != "prompt"}
+    assert settled(again) == args
+    assert READY[name].memory and READY[name].description and args.num_inference_steps
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_model_without_weights_says_what_is_missing(name: str) -> None:
+    state = engine({}).model_state(name)
+    assert (state.ready, state.building) == (False, False)
+    assert f"models.{name}.folder" in state.message
+
+
+async def test_a_model_with_weights_is_a_version(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeus_plugins.video.checkpoints.find_spec", lambda name: object())
+    made = engine(default="ltx-2b")
+    versions = [(each.version, each.source) for each in await made.versions(None)]  # type: ignore[arg-type]
+    assert versions == [("ltx-2b", "configured"), ("procedural", "builtin")]
+    assert made.model_state().building, "the default one is loaded at once"
+    assert engine().model_state("ltx-2b").ready, "another one when a job asks for it"
+
+
+def test_missing_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zeus_plugins.video.checkpoints.find_spec", lambda name: None)
+    state = engine().model_state("ltx-2b")
+    assert not state.ready and "zeus-node[inference]" in state.message
+
+
+def test_the_configuration_goes_before_what_is_known() -> None:
+    models = {"ltx-2b": ModelSettings(folder="/m", width=256, offload="model", arguments={"decode_timestep": 0.1})}
+    model = engine(models).models["ltx-2b"]
+    assert (model.width, model.height, model.num_inference_steps) == (256, 480, 8)
+    assert model.arguments["weights"] == {
+        "name": "ltx-2b", "folder": "/m", "pipeline": "auto", "offload": "model", "memory": 12.0
+    }  # fmt: skip
+    assert model.arguments["extra"] == {"decode_timestep": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("said", "made"),
+    [
+        ({"width": 500, "height": 500, "num_frames": 100}, (512, 512, 97)),
+        ({"width": 33, "height": 47, "num_frames": 1}, (32, 32, 1)),
+        ({"width": 1280, "height": 31, "num_frames": 257}, (1280, 32, 257)),
+        ({"num_frames": 5}, (704, 480, 1)),
+        ({"num_frames": 6}, (704, 480, 9)),
+    ],
+)
+def test_sizes_and_frames_are_rounded(said: dict[str, int], made: tuple[int, int, int]) -> None:
+    args = settled({"model": "ltx-2b", **said})
+    assert (args.width, args.height, args.num_frames) == made
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"width": 1281}, "width is 1281: .* 32 to 1280"),
+        ({"height": 5000}, "height is 5000: .* 32 to 1280"),
+        ({"num_frames": 258}, "num_frames is 258: .* 1 to 257"),
+        ({"num_frames": 10_000}, "num_frames"),
+        ({"image": "x"}, "does not use image"),
+        ({"negative_prompt": "blurry"}, "no effect where guidance_scale"),
+        ({"negative_prompt": "blurry", "guidance_scale": 0.5}, "no effect where guidance_scale"),
+    ],
+)
+def test_what_never_fits_is_refused(said: dict[str, Any], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        settled({"model": "ltx-2b", **said})
+
+
+def test_guidance_makes_a_negative_prompt_count() -> None:
+    assert settled({"model": "ltx-2b", "negative_prompt": "x", "guidance_scale": 3.0}).negative_prompt == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words"),
+    [
+        ("procedural", {"width": 64}, "comes with the engine"),
+        ("own", {"width": 100}, "models.own.width must be a multiple of 32"),
+        ("own", {"width": 2048}, "models.own.width must be .* to 1280"),
+        ("ltx-2b", {"max_size": 512}, "models.ltx-2b.width must be .* to 512"),
+        ("ltx-2b", {"num_frames": 50}, "models.ltx-2b.num_frames must be one more than a multiple of 8"),
+        ("wan-1b", {"num_frames": 97}, "at most 81"),
+    ],
+)
+def test_defaults_that_no_job_could_ask_for_are_wrong_settings(name: str, said: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        engine({name: ModelSettings(**said)})
+
+
+def test_a_model_of_the_owner() -> None:
+    args = settled({"model": "own"}, {"own": ModelSettings(folder="/m", size_multiple=16, width=400, height=304)})
+    assert (args.width, args.height, args.num_frames, args.num_inference_steps) == (400, 304, 49, 30)
+
+
+def test_the_docs_list_what_is_known() -> None:
+    text = (Path(__file__).parents[1] / "docs/models.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \|$", text, re.M)
+    models = engine({}).models
+    assert rows == [
+        (
+            name,
+            f"{models[name].width} × {models[name].height}, {models[name].num_frames}, {models[name].fps:g}",
+            f"{models[name].num_inference_steps}, {models[name].guidance_scale:g}",
+            f"{READY[name].memory:g} GiB",
+        )
+        for name in READY
+    ]
