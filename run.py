@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 PYTHON = VENV / "bin" / "python"
 NEEDED = (3, 11)
+CONSTRAINTS = HERE / "tests" / "constraints.txt"
 OFFLINE = ("NewConnectionError", "name resolution", "Network is unreachable", "ConnectTimeout", "(from versions: none)")
 
 
@@ -21,7 +22,8 @@ class Missing(Exception):
 
 
 def main(arguments: list) -> int:
-    extra = "test" if arguments[:1] == ["test"] else ""
+    testing = arguments[:1] == ["test"]
+    extra = wanted_extra() if testing else ""
     try:
         if not is_installed(extra):
             install_once(extra)
@@ -31,12 +33,17 @@ def main(arguments: list) -> int:
     except KeyboardInterrupt:
         say("\nzeus: interrupted; the next start goes on from here")
         return 130
-    if extra == "test":
+    if testing:
         os.chdir(str(HERE))
         os.execv(str(PYTHON), [str(PYTHON), "-m", "pytest", *arguments[1:]])
     # -P: a folder named zeus where the person happens to be must not be taken for Zeus.
     os.execv(str(PYTHON), [str(PYTHON), "-P", "-m", "zeus", *arguments])
     return 0
+
+
+def wanted_extra() -> str:
+    """What the tests need. Those that generate with real models take a gigabyte more, and are skipped without it."""
+    return "test,inference" if os.environ.get("ZEUS_REQUIRE_REAL") == "1" else "test"
 
 
 def stamp(extra: str) -> Path:
@@ -47,7 +54,7 @@ def fingerprint(extra: str) -> str:
     """What an installation depends on; empty where there is no .venv. A moved checkout counts as a change."""
     digest = hashlib.sha256(f"{HERE}\n{extra}\n".encode())
     try:
-        for file in (HERE / "setup.py", HERE / "pyproject.toml", VENV / "pyvenv.cfg"):
+        for file in (HERE / "setup.py", HERE / "pyproject.toml", CONSTRAINTS, VENV / "pyvenv.cfg"):
             digest.update(file.read_bytes())
         digest.update(str(PYTHON.resolve(strict=True)).encode())
     except OSError:
@@ -84,13 +91,17 @@ def install(extra: str, lock: int) -> None:
     for old in VENV.glob("zeus-*.stamp"):
         old.unlink()
     what = "Zeus and its test tools" if extra else "Zeus"
+    if "inference" in extra:
+        what += " with PyTorch"
     say(f"Installing {what} into {VENV}; this is done once and takes a minute or so...")
     target = f"{HERE}[{extra}]" if extra else str(HERE)
     options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    if extra:
+        options += ["--constraint", str(CONSTRAINTS)]
     done = call([str(PYTHON), "-m", "pip", "install", *options, "--editable", target], lock)
     if done.returncode:
         raise Missing(pip_failure(done.stdout))
-    for name in {"", extra}:
+    for name in {"", extra.partition(",")[0], extra}:
         stamp(name).write_text(fingerprint(name))
     say("Installed.")
 
