@@ -42,8 +42,9 @@ class Checkout:
         self.folder = folder
         for name in ("run.py", "setup.py", "pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, folder / name)
-        (folder / "zeus").mkdir()
-        (folder / "plugins").mkdir()
+        for name in ("zeus", "plugins", "tests"):
+            (folder / name).mkdir()
+        shutil.copy(ROOT / "tests/constraints.txt", folder / "tests/constraints.txt")
         shutil.copy(ROOT / "zeus/__init__.py", folder / "zeus/__init__.py")
 
     def stub_venv(self) -> None:
@@ -61,7 +62,8 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | dict(env),
+            env={name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "ZEUS_"))}
+            | dict(env),
         )
 
     def run(
@@ -127,7 +129,18 @@ def test_tests_install_their_tools_once(checkout: Checkout) -> None:
     assert checkout.installs() == []
 
 
-@pytest.mark.parametrize("name", ["setup.py", "pyproject.toml", ".venv/pyvenv.cfg"])
+def test_tests_that_may_skip_nothing_bring_the_inference_extra(checkout: Checkout) -> None:
+    checkout.run("test", env={"ZEUS_REQUIRE_REAL": "1"})
+    (install,) = checkout.installs()
+    assert install.endswith(
+        f"--constraint {checkout.folder}/tests/constraints.txt --editable {checkout.folder}[test,inference]"
+    )
+    checkout.run("test")
+    checkout.run("serve")
+    assert checkout.installs() == [], "what is more serves those that need less"
+
+
+@pytest.mark.parametrize("name", ["setup.py", "pyproject.toml", "tests/constraints.txt", ".venv/pyvenv.cfg"])
 def test_a_change_of_what_is_needed_installs_again(checkout: Checkout, name: str) -> None:
     checkout.run()
     checkout.installs()
