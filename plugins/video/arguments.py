@@ -33,10 +33,10 @@ class VideoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Meta(description="The same seed makes the same video again. By default a random one."),
     ] = None
     width: Annotated[
-        Annotated[int, Meta(ge=16, le=8192)] | None, Meta(description="Width in pixels, an even number.")
+        Annotated[int, Meta(ge=16, le=8192)] | None, Meta(description="Width in pixels, an even number for mp4.")
     ] = None
     height: Annotated[
-        Annotated[int, Meta(ge=16, le=8192)] | None, Meta(description="Height in pixels, an even number.")
+        Annotated[int, Meta(ge=16, le=8192)] | None, Meta(description="Height in pixels, an even number for mp4.")
     ] = None
     num_frames: Annotated[
         Annotated[int, Meta(ge=1, le=100_000)] | None, Meta(description="How many frames the video has.")
@@ -49,7 +49,9 @@ class VideoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Annotated[float, Meta(ge=0, le=100)] | None, Meta(description="How closely to follow the prompt.")
     ] = None
     image: Annotated[str | None, Meta(description="An uploaded picture that the video begins with.")] = None
-    export_format: Annotated[str | None, Meta(description="The container of the file. By default mp4.")] = None
+    export_format: Annotated[
+        str | None, Meta(description="mp4, gif, webp, or png for a picture of each frame. By default mp4.")
+    ] = None
 
     def __post_init__(self) -> None:
         # Meta's bounds hold for decoded arguments; these also for arguments that were made in Python.

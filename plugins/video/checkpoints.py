@@ -46,6 +46,7 @@ def _model(name: str, said: ModelSettings) -> Model:
         frames=(1, frames),
         size_multiple=said.size_multiple or 32,
         frame_multiple=said.frame_multiple or 1,
+        revision=said.revision or "",
         missing=_missing(name, said),
     )
     _check(model)

@@ -9,15 +9,17 @@ from collections.abc import Coroutine, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
+from msgspec import Meta
 
 from zeus.engine import Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
 from .checkpoints import checkpoints
+from .files import TARGETS, note_rate, told
 from .models import PROCEDURAL, Model
 from .state import LoadedModel
 
@@ -32,13 +34,17 @@ class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     model: str = PROCEDURAL.name
     """The model of jobs that name none."""
+    crf: Annotated[int, Meta(ge=0, le=51)] = 18
+    """How much an mp4 loses: less is better and larger."""
+    metadata: bool = True
+    """Whether files say what made them: the prompt, the seed, the model."""
 
 
 class VideoEngine(GenerationEngine[VideoArgs]):
     """Makes videos from prompts, with a model out of `models`."""
 
     name = "video"
-    export_formats = ("mp4",)
+    export_formats = tuple(TARGETS)
     Args = VideoArgs
     Settings = VideoSettings
     built_in: ClassVar[Mapping[str, Model]] = MappingProxyType({PROCEDURAL.name: PROCEDURAL})
@@ -121,18 +127,16 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             )
         context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
         await state.wait(self._tools or context)
-        target = context.out / "out.mp4"
         try:
-            await self._make(context, model, args, target)
+            await self._make(context, model, args)
         except WorkerDied as error:
             state.crashed(error, self._tools or context)
             raise
-        await context.verify(target, frames=args.num_frames)
         state.worked()
 
-    async def _make(self, context: RunContext[VideoArgs], model: Model, args: VideoArgs, target: Path) -> None:
+    async def _make(self, context: RunContext[VideoArgs], model: Model, args: VideoArgs) -> None:
         """Generate and encode at once, in two processes with a named pipe between them."""
-        assert args.width and args.height and args.num_frames and args.fps
+        assert args.num_frames
         count, pipe = args.num_frames, context.folder / "frames.pipe"
         os.mkfifo(pipe, 0o600)
 
@@ -147,16 +151,22 @@ class VideoEngine(GenerationEngine[VideoArgs]):
 
         await _joined(
             context.compute(model.generate, _arguments(model, args, pipe), report=report),
-            context.encode(
-                pipe,
-                target,
-                width=args.width,
-                height=args.height,
-                fps=args.fps,
-                count=count,
-                title=" ".join(args.prompt.split()),
-            ),
+            self._encode(context, model, args, pipe),
         )
+
+    async def _encode(self, context: RunContext[VideoArgs], model: Model, args: VideoArgs, pipe: Path) -> None:
+        assert args.width and args.height and args.num_frames and args.fps
+        made = await context.encode(
+            pipe,
+            context.out / TARGETS[self._format(args.export_format)],
+            width=args.width,
+            height=args.height,
+            fps=args.fps,
+            count=args.num_frames,
+            crf=self.settings.crf,
+            **told(model, args) if self.settings.metadata else {},
+        )
+        note_rate(context.note, args.fps, made)
 
     def _model(self, name: str | None) -> Model:
         try:
@@ -219,7 +229,7 @@ def _refuse_outside(model: Model, args: VideoArgs) -> None:
         value = getattr(args, field)
         if not low <= value <= high:
             raise BadInput(f'{field} is {value:g}: the model "{model.name}" takes {low:g} to {high:g}')
-        if field in ("width", "height") and value % 2:
+        if args.export_format == "mp4" and field in ("width", "height") and value % 2:
             raise BadInput(f"{field} is {value}: H.264 in yuv420p needs an even number, such as {value + 1}")
 
 

@@ -42,6 +42,8 @@ class Model:
     """What width and height are rounded to. None: they are taken as they are, and refused where they cannot be."""
     frame_multiple: int = 1
     """The number of frames is rounded to one more than a multiple of this."""
+    revision: str = ""
+    """The commit of its weights, where it is known."""
     missing: str | None = None
     """Why this node cannot use it, known without trying."""
 

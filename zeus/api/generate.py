@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -28,14 +30,14 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     model: Annotated[str | None, Meta(description="Which model makes it; the one of the settings")] = None
     negative_prompt: Annotated[str | None, Meta(description="What it must not show")] = None
     seed: Annotated[int | None, Meta(description="The same seed makes the same video again; random")] = None
-    width: Annotated[int | None, Meta(description="Pixels, an even number")] = None
-    height: Annotated[int | None, Meta(description="Pixels, an even number")] = None
+    width: Annotated[int | None, Meta(description="Pixels, an even number for mp4")] = None
+    height: Annotated[int | None, Meta(description="Pixels, an even number for mp4")] = None
     num_frames: Annotated[int | None, Meta(description="How many frames it has")] = None
     fps: Annotated[float | None, Meta(description="Frames a second")] = None
     num_inference_steps: Annotated[int | None, Meta(description="Denoising steps: more is slower and finer")] = None
     guidance_scale: Annotated[float | None, Meta(description="How closely to follow the prompt")] = None
     image: Annotated[str | None, Meta(description="An upload's id: the first frame")] = None
-    export_format: Annotated[str | None, Meta(description="The container; mp4")] = None
+    export_format: Annotated[str | None, Meta(description="mp4, gif, webp or png; mp4")] = None
 
 
 async def model_status(request: web.Request) -> web.Response:
@@ -65,10 +67,20 @@ async def video(request: web.Request) -> web.StreamResponse:
 
 async def video_of(zeus: Zeus, job: Job) -> Output:
     """The video that a job has made. Raises NotFound."""
-    output = next((each for each in await zeus.jobs.outputs(job.id) if each.name == NAME), None)
+    outputs = await zeus.jobs.outputs(job.id)
+    output = next((each for each in outputs if each.name == NAME), None)
     if job.status is not Status.FINISHED or output is None:
-        raise NotFound(f"Job {job.id} has no video (it is {job.status.value}).", code="output_not_found")
+        raise NotFound(f"Job {job.id} has no {NAME} ({_instead(job, outputs)}).", code="output_not_found")
     return output
+
+
+def _instead(job: Job, outputs: Sequence[Output]) -> str:
+    """What a job without a video is or has."""
+    if job.status is not Status.FINISHED or not outputs:
+        return f"it is {job.status.value}"
+    first, more = outputs[0].name, len(outputs) - 1
+    others = f" and {more} more" if more else ""
+    return f"it has {first}{others}: /api/jobs/{job.id}/download?filename={quote(first)}"
 
 
 def wanted(body: Any, kind: type[T]) -> T:

@@ -9,6 +9,7 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import msgspec
@@ -83,11 +84,22 @@ class LocalTools:
         )
 
     async def encode(
-        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
+        self,
+        frames: Path,
+        target: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        count: int,
+        title: str = "",
+        crf: int = 18,
+        metadata: Mapping[str, str | int | float] = MappingProxyType({}),
     ) -> MediaInfo:
         return await self._media.encode(
-            frames, target, width=width, height=height, fps=fps, count=count, title=title, lock=self._lock_path
-        )
+            frames, target, width=width, height=height, fps=fps, count=count,
+            title=title, crf=crf, metadata=dict(metadata), lock=self._lock_path,
+        )  # fmt: skip
 
     async def movie(
         self,

@@ -4,6 +4,7 @@ An engine is one way of turning arguments into files. It is a class derived from
 configured plugin folders or behind an entry point of the group `zeus.engines`. See docs/plugins.md.
 """
 
+from zeus import __version__ as ZEUS_VERSION
 from zeus.engine.engine import API_VERSION, Engine, GenerationEngine, NoSettings
 from zeus.engine.facts import Facts, MediaInfo, ModelState, Scene, Span, Stream, Version
 from zeus.engine.models import ModelSettings
@@ -11,7 +12,7 @@ from zeus.engine.releases import Archive, ReleaseSource
 from zeus.engine.tools import Cancelled, Completed, Computation, Line, Quality, RunContext, Tools
 
 __all__ = [
-    "API_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Engine", "Facts", "GenerationEngine", "Line",
-    "MediaInfo", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource", "RunContext", "Scene", "Span",
-    "Stream", "Tools", "Version",
+    "API_VERSION", "ZEUS_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Engine", "Facts",
+    "GenerationEngine", "Line", "MediaInfo", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource",
+    "RunContext", "Scene", "Span", "Stream", "Tools", "Version",
 ]  # fmt: skip

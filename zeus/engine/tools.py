@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -77,20 +78,38 @@ class Tools(Protocol):
         width: int | None = None,
         height: int | None = None,
     ) -> MediaInfo:
-        """Decode a whole media file. `duration` in seconds and `frames` are what the first video stream (or, without
-        one, the audio) must have, within a tolerance of half a second or two percent and exactly; `width` and `height`
-        in pixels are the first video stream's, exactly.
+        """Decode a whole media file, or a folder of pictures of one size as the frames of a file.
+
+        `duration` in seconds and `frames` are what the first video stream (or, without one, the audio) must have,
+        within a tolerance of half a second or two percent and exactly; `width` and `height` in pixels are the first
+        video stream's, exactly.
 
         Raises OutputInvalid, saying what differs.
         """
 
     async def encode(
-        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
+        self,
+        frames: Path,
+        target: Path,
+        *,
+        width: int,
+        height: int,
+        fps: float,
+        count: int,
+        title: str = "",
+        crf: int = 18,
+        metadata: Mapping[str, str | int | float] = MappingProxyType({}),
     ) -> MediaInfo:
-        """Encode raw frames to H.264 in mp4 (yuv420p, playable while it downloads).
+        """Encode raw frames as they arrive: to H.264 in .mp4 (yuv420p, playable while it downloads), to an animated
+        .gif or .webp, or, where the target is an empty folder, to pictures in it: frame_0001.png and so on.
 
-        `frames` is a named pipe or file of `count` frames of `height` × `width` × 3 bytes (RGB, row by row).
-        Raises OutputInvalid when fewer arrive.
+        `frames` is a named pipe or file of `count` frames of `height` × `width` × 3 bytes (RGB, row by row). `crf` is
+        H.264's from 0, the best, to 51. A GIF shows each frame for 2 hundredths of a second or more, and so it may
+        last longer than it should. `title` and `metadata` are any text and numbers; the file has the latter as a JSON
+        object in its comment, each text cut to 8 KiB. Everything is decoded once more, counted and measured.
+
+        Raises OutputInvalid when fewer frames arrive; BadInput for another ending, odd sizes of an mp4, sides of more
+        than 16383 pixels of a WebP or 65535 of others, or a folder that is not empty.
         """
 
     async def movie(

@@ -15,7 +15,7 @@ from PIL import Image
 
 from zeus.engine import Computation
 from zeus.errors import BadInput
-from zeus.mediaworker.encoding import say_colours, yuv
+from zeus.mediaworker.h264 import say_colours, yuv
 from zeus.mediaworker.opening import open_media
 from zeus.mediaworker.pictures import fitted, frame_ratio, rgb24
 

@@ -16,10 +16,13 @@ from PIL import Image
 
 from zeus.engine import Computation
 from zeus.errors import BadInput, OutputInvalid
-from zeus.mediaworker.encoding import h264, opened, rate_of, say_colours, writing, yuv
+from zeus.mediaworker.encoding import writing
+from zeus.mediaworker.frames import rate_of
+from zeus.mediaworker.h264 import h264, opened, say_colours, yuv
 from zeus.mediaworker.pictures import BLACK
 from zeus.mediaworker.pictures import opened as opened_picture
 from zeus.mediaworker.reading import verify
+from zeus.mediaworker.tags import Tags, tags
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 H264 = {"high": 18, "medium": 23, "low": 28}
@@ -63,7 +66,8 @@ def _encode(job: Computation, pictures: Sequence[str], target: Path, rate: Fract
     shown = _alike(job, list(map(Path, pictures)))
     first = next(shown)
     form = FORMATS[target.suffix.lower()]
-    with opened(target, title, form) as container:
+    words = tags(title, {}).title
+    with opened(target, Tags(words, words), form) as container:
         stream = (_vp9 if form == "webm" else _h264)(container, first.size, rate, quality)
         for index, picture in enumerate(itertools.chain([first], shown)):
             _mux(job, container, stream, _frame(picture, index, rate))

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 
 from zeus.engine import Computation, MediaInfo, Stream
 from zeus.errors import BadInput, OutputInvalid
-from zeus.mediaworker import exr
+from zeus.mediaworker import exr, sequences, webp
 from zeus.mediaworker.opening import is_still, open_media
 
 HONEST = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "wav", "flac", "ogg"}
@@ -39,10 +39,13 @@ def verify(
     width: int | None = None,
     height: int | None = None,
 ) -> dict[str, Any]:
-    """Decode a whole file; the MediaInfo tells what was decoded. Raises OutputInvalid, saying what differs."""
+    """Decode a whole file, or a folder of pictures as frames; the MediaInfo tells what was decoded.
+
+    Raises OutputInvalid, saying what differs.
+    """
     file = Path(path)
     try:
-        info, stated = (exr.measured(file), None) if exr.is_exr(file) else _read(job, file)
+        info, stated = _sequence(job, file) if file.is_dir() else _read(job, file)
     except BadInput as error:
         raise OutputInvalid(error.message) from error
     _check(file.name, info, stated, duration, frames)
@@ -50,8 +53,16 @@ def verify(
     return _plain(info)
 
 
+def _sequence(job: Computation, folder: Path) -> tuple[MediaInfo, None]:
+    return sequences.measured(folder, lambda picture: _read(job, picture)[0]), None
+
+
 def _read(job: Computation, file: Path) -> tuple[MediaInfo, float | None]:
     """What was decoded, and the seconds that the header states."""
+    if exr.is_exr(file):
+        return exr.measured(file), None
+    if webp.is_animation(file):
+        return webp.measured(job, file), None
     with open_media(file) as container:
         counts = _decode(job, container, file.name)
         return _measured(_describe(container, file), counts), _stated(container)
