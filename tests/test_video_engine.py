@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import subprocess
 import sys
 import threading
@@ -47,6 +48,7 @@ class Node:
         self.functions: dict[str, Callable[..., Any]] = {}
         self.calls: list[dict[str, Any]] = []
         self.encode_fails: ZeusError | None = None
+        self.encoded: dict[str, Any] = {}
 
     async def compute(
         self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
@@ -71,8 +73,9 @@ class Node:
         return found
 
     async def encode(
-        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, title: str = ""
+        self, frames: Path, target: Path, *, width: int, height: int, fps: float, count: int, **said: Any
     ) -> MediaInfo:
+        self.encoded = said
         if self.encode_fails:
             raise self.encode_fails
         process = await asyncio.create_subprocess_exec("cat", str(frames), stdout=subprocess.PIPE)
@@ -119,6 +122,13 @@ class Crowded(VideoEngine):
             sizes=(64, 512),
         ),
     }
+
+
+class Pinned(Crowded):
+    """One whose model says which commit of its weights it has."""
+
+    name = "pinned"
+    built_in = {"pinned": dataclasses.replace(Crowded.built_in["real"], name="pinned", revision="abc123")}  # noqa: RUF012
 
 
 def crowded() -> Crowded:
@@ -182,12 +192,19 @@ def test_settled_arguments_settle_to_themselves() -> None:
         ({"num_frames": 1}, "2 to 36000"),
         ({"fps": 0.5}, "1 to 240"),
         ({"fps": float("nan")}, "1 to 240"),
-        ({"export_format": "gif"}, "only mp4"),
+        ({"export_format": "avi"}, 'cannot make "avi", only mp4, gif, webp, png'),
     ],
 )
 def test_what_a_model_cannot_do_is_refused(said: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         VideoEngine(VideoSettings()).settle(VideoArgs(prompt="a fox", **said), None)
+
+
+@pytest.mark.parametrize("form", ["gif", "WebP", "png"])
+def test_only_mp4_needs_even_sizes(form: str) -> None:
+    args = VideoArgs(prompt="a fox", width=65, height=33, export_format=form)
+    settled, _ = VideoEngine(VideoSettings()).settle(args, None)
+    assert (settled.width, settled.height, settled.export_format) == (65, 33, form.lower())
 
 
 def test_a_range_of_frames_is_refused() -> None:
@@ -380,6 +397,22 @@ async def test_a_run_joins_model_and_encoder(node: Node) -> None:
     await until(lambda: bool(node.progress) and node.progress[-1] == (1.0, "frame 4 of 4", 4))
     assert any("needs no download" in line for line in node.notes)
     assert set(node.calls[0]) == {"prompt", "seed", "width", "height", "num_frames", "fps", "target"}
+
+
+async def test_a_file_says_what_made_it(node: Node) -> None:
+    _real(node, _writes)
+    node.args = msgspec.structs.replace(node.args, model="pinned")
+    await Pinned(VideoSettings(model="pinned", crf=30)).run(node)
+    assert (node.encoded["crf"], node.encoded["title"]) == (30, "a fox")
+    made = node.encoded["metadata"]
+    assert (made["prompt"], made["negative_prompt"], made["revision"]) == ("a fox", "blurry", "abc123")
+    assert (made["width"], made["height"], made["num_frames"], made["fps"]) == (64, 64, 3, 24.0)
+    assert isinstance(made["seed"], int) and "guidance_scale" not in made and made["zeus"]
+
+
+async def test_a_file_says_nothing_where_the_owner_wants_that(node: Node) -> None:
+    await VideoEngine(VideoSettings(metadata=False)).run(node)
+    assert node.encoded == {"crf": 18}
 
 
 async def test_an_encoder_that_fails_before_it_opened_the_pipe(node: Node) -> None:
