@@ -55,6 +55,11 @@ def test_missing_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not state.ready and "zeus-node[inference]" in state.message
 
 
+def test_a_model_knows_the_commit_of_its_weights() -> None:
+    models = {"ltx-2b": ModelSettings(folder="/m", revision="0123abc"), "mine": ModelSettings(folder="/m")}
+    assert [engine(models).models[name].revision for name in ("ltx-2b", "mine", "procedural")] == ["0123abc", "", ""]
+
+
 def test_the_configuration_goes_before_what_is_known() -> None:
     models = {"ltx-2b": ModelSettings(folder="/m", width=256, offload="model", arguments={"decode_timestep": 0.1})}
     model = engine(models).models["ltx-2b"]

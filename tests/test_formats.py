@@ -131,7 +131,7 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize(
     ("name", "fps", "real"),
     [
-        ("out.mp4", 23.976, 23.976), ("out.gif", 10, 10), ("out.gif", 24, 24), ("out.gif", 60, 50),
+        ("out.mp4", 1, 1), ("out.mp4", 23.976, 23.976), ("out.gif", 10, 10), ("out.gif", 24, 24), ("out.gif", 60, 50),
         ("out.gif", 240, 50), ("out.gif", 1, 1), ("out.webp", 24, 24), ("out.webp", 240, 240), ("out.webp", 23.976, 23.976),
     ],
 )  # fmt: skip
@@ -148,6 +148,15 @@ def test_all_together_last_as_long_as_they_should(tmp_path: Path, name: str, fps
                 milliseconds += image.info["duration"]
             assert image.info["loop"] == 0, "it begins anew"
         assert milliseconds / 1000 == pytest.approx(48 / real, abs=0.006)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 0, 0), (10, 200, 90)])
+def test_a_gif_of_one_colour_has_it(tmp_path: Path, colour: tuple[int, int, int]) -> None:
+    frames = tmp_path / "raw"
+    frames.write_bytes(bytes(colour) * (20 * 10) * 2)
+    encode(Quiet(), str(frames), str(tmp_path / "a.gif"), 20, 10, 10, 2)
+    for pixels in pictures_of(tmp_path / "a.gif"):
+        assert np.abs(pixels.astype(int) - colour).max() <= 4
 
 
 def test_a_sequence_is_a_file_for_each_picture(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ class Shape:
 def rate_of(fps: float) -> Fraction:
     """Frames a second as a fraction; 23.976 and the like are 24000/1001 and the like, as they are meant."""
     exact = Fraction(round(fps) * 1000, 1001)
-    return exact if abs(exact - Fraction(fps)) < NEAR else Fraction(fps).limit_denominator(1001)
+    asked = Fraction(fps)
+    meant = abs(exact - asked) < min(NEAR, abs(round(fps) - asked))
+    return exact if meant else asked.limit_denominator(1001)
 
 
 def arriving(job: Computation, frames: Path, shape: Shape) -> Generator[Pixels, None, None]:
