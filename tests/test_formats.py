@@ -132,7 +132,8 @@ def test_the_same_pictures_give_the_same_bytes(tmp_path: Path, name: str) -> Non
     ("name", "fps", "real"),
     [
         ("out.mp4", 1, 1), ("out.mp4", 23.976, 23.976), ("out.gif", 10, 10), ("out.gif", 24, 24), ("out.gif", 60, 50),
-        ("out.gif", 240, 50), ("out.gif", 1, 1), ("out.webp", 24, 24), ("out.webp", 240, 240), ("out.webp", 23.976, 23.976),
+        ("out.gif", 240, 50), ("out.gif", 1, 1), ("out.webp", 24, 24), ("out.webp", 240, 240),
+        ("out.webp", 23.976, 23.976),
     ],
 )  # fmt: skip
 def test_all_together_last_as_long_as_they_should(tmp_path: Path, name: str, fps: float, real: float) -> None:

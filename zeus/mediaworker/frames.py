@@ -17,7 +17,7 @@ from zeus.errors import OutputInvalid
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 """Lines × columns × 3 of RGB."""
-NEAR = 0.001
+NEAR = Fraction(1, 1000)
 """A number of frames a second that is as near to one of television's is meant to be that one."""
 WAIT_MS = 200
 """How long to wait for bytes before asking whether the caller still wants the result."""
