@@ -16,7 +16,7 @@ import pytest
 from zeus_plugins.video import PROCEDURAL, Model, VideoArgs, VideoEngine
 from zeus_plugins.video.engine import VideoSettings
 
-from zeus.engine import Cancelled, Completed, MediaInfo, ModelState, Span, Stream
+from zeus.engine import Cancelled, Completed, Demand, MediaInfo, ModelState, Span, Stream
 from zeus.errors import BadInput, ConfigError, OutputInvalid, TaskFailed, WorkerDied, ZeusError
 
 
@@ -42,11 +42,16 @@ class Node:
         self.args = args or VideoArgs(prompt="a fox")
         self.span: Span | None = None
         self.input: Path | None = None
+        self.device: int | None = None
+        self.warm = True
         self.notes: list[str] = []
         self.progress: list[tuple[float, str, int | None]] = []
         self.functions: dict[str, Callable[..., Any]] = {}
         self.calls: list[dict[str, Any]] = []
         self.encode_fails: ZeusError | None = None
+
+    def on(self, engine: str, demand: Demand) -> Node:
+        return self
 
     async def compute(
         self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None

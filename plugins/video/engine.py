@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from zeus.engine import Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
-from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
+from zeus.engine import Demand, Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
+from zeus.errors import BadInput, ConfigError, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
 from .checkpoints import checkpoints
@@ -53,7 +53,6 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         self._states = {
             name: LoadedModel(model, is_default=name == self._default) for name, model in self.models.items()
         }
-        self._tools: Tools | None = None
 
     def known(self, settings: Mapping[str, ModelSettings]) -> Mapping[str, Model]:
         """All models by name, with what the configuration says. Raises ConfigError."""
@@ -63,11 +62,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
 
     async def start(self, tools: Tools) -> None:
         """Load the default model."""
-        self._tools = tools
-        try:
-            await self._states[self._default].wait(tools)
-        except TaskFailed:
-            return  # the state says why
+        await self._states[self._default].prepare(tools.on(self.name, self.models[self._default].demand))
 
     async def ready(self, tools: Tools) -> str | None:
         return None if find_spec("numpy") else "numpy is not installed"
@@ -109,6 +104,9 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             raise BadInput("a video has no start_frame or end_frame: say its length with num_frames")
         return settled, whole
 
+    def demand(self, args: VideoArgs) -> Demand:
+        return self._model(args.model).demand
+
     async def run(self, context: RunContext[VideoArgs]) -> None:
         model = self._model(context.args.model)
         args, _ = self.settle(context.args, None)
@@ -120,12 +118,13 @@ class VideoEngine(GenerationEngine[VideoArgs]):
                 f"and frames to one more than a multiple of {model.frame_multiple}: what this model can make"
             )
         context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
-        await state.wait(self._tools or context)
+        tools = context.on(self.name, model.demand)
+        await state.wait(tools)
         target = context.out / "out.mp4"
         try:
             await self._make(context, model, args, target)
         except WorkerDied as error:
-            state.crashed(error, self._tools or context)
+            state.crashed(error, tools)
             raise
         await context.verify(target, frames=args.num_frames)
         state.worked()

@@ -16,7 +16,7 @@ from zeus.engine import Version
 from zeus.errors import BadInput, NotFound
 from zeus.names import safe_name
 from zeus.server import Zeus
-from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, VersionView
+from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, GpuUse, VersionView
 
 KINDS = ("standard", "full")
 
@@ -61,6 +61,7 @@ async def availability(request: web.Request) -> web.Response:
             reason=view.reason,
             free_slots=free,
             slots=slots,
+            gpus=[GpuUse(index=number, job=job) for number, job in sorted(zeus.catalog.gpus().items())],
         )
     )
 

@@ -92,7 +92,7 @@ def lower(weights: Weights, mode: str) -> str | None:
 
 
 def _ladder(weights: Weights) -> tuple[str, ...]:
-    return _LADDER[_device(weights).partition(":")[0]]
+    return _LADDER[_device(weights)]
 
 
 def _build(job: Computation, weights: Weights, mode: str) -> Loaded:
@@ -125,9 +125,10 @@ def _device(weights: Weights) -> str:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if weights.device == "auto":
         return next(name for name, found in there.items() if found)
-    if not there[weights.device.partition(":")[0]]:
+    kind, _, _ = weights.device.partition(":")
+    if not there[kind]:
         raise TaskFailed(f"{weights.name} is to run on {weights.device}, which is not there", retry=False)
-    return weights.device
+    return kind  # the process sees no other GPU than the one that the job has
 
 
 def _dtype(name: str, device: str) -> Any:
