@@ -17,7 +17,7 @@ from zeus_plugins.video import PROCEDURAL, Model, VideoArgs, VideoEngine
 from zeus_plugins.video.engine import VideoSettings
 
 from zeus.engine import Cancelled, Completed, Demand, MediaInfo, ModelState, Span, Stream
-from zeus.errors import BadInput, ConfigError, OutputInvalid, TaskFailed, WorkerDied, ZeusError
+from zeus.errors import BadInput, ConfigError, NotReady, OutputInvalid, TaskFailed, WorkerDied, ZeusError
 
 
 class Job:
@@ -277,6 +277,26 @@ async def test_a_model_that_fails_to_load(node: Node) -> None:
     state = engine.model_state()
     assert (state.ready, state.building) == (False, False)
     assert "the weights are damaged" in state.message
+
+
+async def test_a_gpu_that_another_engine_has_is_left_to_it(node: Node) -> None:
+    calls: list[str] = []
+
+    def load(job: Job) -> None:
+        calls.append("load")
+        if len(calls) == 1:
+            raise NotReady("The GPU is taken by a job of blender.")
+
+    _real(node, _writes)
+    node.functions["real:load"] = load
+    engine = crowded()
+    await engine.start(node)
+    waiting = ModelState(True, False, "real is loaded when a job asks for it")
+    assert engine.model_state() == waiting and calls == ["load"], "it is not tried again and again"
+    await engine.run(node)
+    assert engine.model_state() == ModelState(True, False, "real is ready")
+    node.warm = False
+    assert engine.model_state() == waiting, "it was unloaded meanwhile"
 
 
 async def test_a_model_that_dies_twice_while_it_loads(node: Node) -> None:

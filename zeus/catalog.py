@@ -96,9 +96,10 @@ class Catalog:
         """How many of an engine's tasks could start on this node now, and how many it runs at most."""
         return _room(self._free_places(), name), _room(self._places(), name)
 
-    def gpus(self) -> dict[int, str | None]:
-        """The GPUs of this node that jobs may use, each with the id of the job that has it."""
-        return {number: place.taken.get(number) for place in self._free_places() for number in place.gpus}
+    def gpus(self, node: str) -> dict[int, str | None]:
+        """The GPUs of a node that jobs may use, each with the id of the job that has it."""
+        places = [place for place in self._free_places() if place.node == node]
+        return {number: place.taken.get(number) for place in places for number in place.gpus}
 
     def close(self) -> None:
         """Give up what is still being asked."""

@@ -51,6 +51,7 @@ async def availability(request: web.Request) -> web.Response:
     zeus, name = request.app[ZEUS], request.match_info["engine"]
     view = await engine_view(zeus, name, full=False)
     free, slots = zeus.catalog.slots(name)
+    gpus = zeus.catalog.gpus(zeus.config.node.name)
     return json_response(
         EngineAvailability(
             engine=name,
@@ -61,7 +62,7 @@ async def availability(request: web.Request) -> web.Response:
             reason=view.reason,
             free_slots=free,
             slots=slots,
-            gpus=[GpuUse(index=number, job=job) for number, job in sorted(zeus.catalog.gpus().items())],
+            gpus=[GpuUse(index=number, job=job) for number, job in sorted(gpus.items())],
         )
     )
 

@@ -42,7 +42,7 @@ async def status_view(request: web.Request) -> StatusView:
     """The node as it is now."""
     zeus = request.app[ZEUS]
     seen = await machine.look(zeus.files.root)
-    taken = zeus.catalog.gpus()
+    taken = zeus.catalog.gpus(zeus.config.node.name)
     return StatusView(
         timestamp=time_text(time.time()) or "",
         system_os=seen.system_os,
