@@ -73,6 +73,10 @@ class Server:
         """MB of memory of all its processes."""
         return sum(each.memory_info().rss for each in self._processes()) / 1e6
 
+    def own_resident(self) -> float:
+        """MB of memory of its first process alone."""
+        return psutil.Process(self._process.pid).memory_info().rss / 1e6
+
     def helped_by(self, process: subprocess.Popen[str]) -> None:
         self._helpers.append(process)
 

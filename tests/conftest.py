@@ -58,6 +58,16 @@ def config_for(folder: Path, **sections: Mapping[str, Any]) -> Config:
     return msgspec.convert(base, Config)
 
 
+def stub_blender(folder: Path) -> Path:
+    """tests/stubs/blender.py as a program in a folder of its own."""
+    folder.mkdir()
+    start = f"#!/usr/bin/env -S PYTHONPATH={STUBS.parents[1]} {sys.executable}"
+    text = (STUBS / "blender.py").read_text("utf-8").replace("#!/usr/bin/env python3", start, 1)
+    (folder / "blender").write_text(text)
+    (folder / "blender").chmod(0o755)
+    return folder / "blender"
+
+
 class Api:
     """A plain HTTP client of one node."""
 

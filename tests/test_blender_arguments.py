@@ -16,7 +16,7 @@ from zeus_plugins.blender.engine import BlenderSettings
 from zeus_plugins.blender.facts import Report, facts_of
 from zeus_plugins.blender.header import parse_version, read_version
 
-from zeus.engine import Facts, Scene, Span
+from zeus.engine import Demand, Facts, Scene, Span
 from zeus.errors import BadInput
 
 MAIN = Scene(
@@ -81,6 +81,13 @@ def test_the_scenes_own_values_are_filled_in() -> None:
     assert settled.samples is None, "what does not say which frames there are stays with the scene"
     settled, span = settle(span=Span(5, 9), frame_step=3, export_format="mp4")
     assert (settled.frame_step, settled.movie, settled.picture, span) == (3, "mp4", "PNG", Span(5, 9))
+
+
+@pytest.mark.parametrize("device", ["auto", "CUDA", "OPTIX", "HIP", "METAL", "ONEAPI"])
+def test_all_but_the_processor_asks_for_a_gpu(device: Any) -> None:
+    engine = BlenderEngine(BlenderSettings())
+    assert engine.demand(BlenderArgs(device=device)) == Demand("gpu")
+    assert engine.demand(BlenderArgs(device="CPU")) == Demand()
 
 
 def test_settling_twice_changes_nothing_more() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from tests.conftest import STUBS, Api, config_for
+from tests.conftest import Api, config_for, stub_blender
 from zeus.api.app import running_node
 
 HEADER = b"BLENDER-v304REND" + bytes(64)
@@ -21,12 +20,7 @@ HEADER = b"BLENDER-v304REND" + bytes(64)
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
     """The stub in a folder of its own, where it writes down what it rendered."""
-    folder = tmp_path / "stub"
-    folder.mkdir()
-    text = (STUBS / "blender.py").read_text("utf-8").replace("#!/usr/bin/env python3", f"#!{sys.executable}", 1)
-    (folder / "blender").write_text(text)
-    (folder / "blender").chmod(0o755)
-    return folder / "blender"
+    return stub_blender(tmp_path / "stub")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from zeus_plugins.video import VideoArgs, VideoEngine
 from zeus_plugins.video.engine import VideoSettings
 from zeus_plugins.video.ready import READY
 
-from zeus.engine import ModelSettings
+from zeus.engine import Demand, ModelSettings
 from zeus.errors import BadInput, ConfigError
 
 LTX = {"ltx-2b": ModelSettings(folder="/models/ltx")}
@@ -140,3 +140,17 @@ def test_the_docs_list_what_is_known() -> None:
         )
         for name in READY
     ]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu"), [(None, "gpu"), ("auto", "gpu"), ("cuda", "gpu"), ("mps", "gpu"), ("cuda:1", "gpu:1")]
+)
+def test_a_model_asks_for_the_gpu_that_it_is_set_to(device: str | None, gpu: str) -> None:
+    made = engine({"ltx-2b": ModelSettings(folder="/m", device=device, memory=2.5)})
+    assert made.demand(VideoArgs(prompt="a fox", model="ltx-2b")) == Demand(gpu, memory=5 * 2**29)
+
+
+def test_what_runs_on_the_processor_asks_for_no_gpu() -> None:
+    made = engine({"ltx-2b": ModelSettings(folder="/m", device="cpu")})
+    for model in ("ltx-2b", "procedural"):
+        assert made.demand(VideoArgs(prompt="a fox", model=model)) == Demand()

@@ -13,7 +13,7 @@ from tests.console import zeus
 from zeus.api.app import Node
 from zeus.cli.checks import Finding, host, network, tools
 from zeus.config import Config
-from zeus.machine import Gpu
+from zeus.gpus import Gpu
 
 CHECKS = {"python", "sqlite", "libraries", "engine blender", "engine ffmpeg", "engine video", "video", "ffmpeg", 
           "codecs", "hardware encoders", "gpu", "disk", "disk speed", "clock", "port", "multicast"}  # fmt: skip
@@ -96,7 +96,7 @@ def test_versions_clock_and_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3.12.11" in host.python().remedy
     monkeypatch.setattr("zeus.cli.checks.host.time.time", lambda: 0.0)
     assert host.clock().level == "warning"
-    assert "GeForce" in host.graphics([Gpu("GeForce", None, None, None)]).message
+    assert "GeForce" in host.graphics([Gpu(0, "", "GeForce", None, None, None)]).message
 
 
 def test_multicast_is_told_either_way() -> None:

@@ -28,7 +28,7 @@ LAYERS = (
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " guardian names peers failpoint tokens downloads unpack selection",
+    " gpus guardian names peers failpoint tokens downloads unpack selection",
     "engine config wire versions",
     "errors model",
 )

@@ -17,8 +17,8 @@ import pytest
 from zeus_plugins.video import PROCEDURAL, Model, VideoArgs, VideoEngine
 from zeus_plugins.video.engine import VideoSettings
 
-from zeus.engine import Cancelled, Completed, MediaInfo, ModelState, Span, Stream
-from zeus.errors import BadInput, ConfigError, OutputInvalid, TaskFailed, WorkerDied, ZeusError
+from zeus.engine import Cancelled, Completed, Demand, MediaInfo, ModelState, Span, Stream
+from zeus.errors import BadInput, ConfigError, NotReady, OutputInvalid, TaskFailed, WorkerDied, ZeusError
 
 
 class Job:
@@ -43,12 +43,17 @@ class Node:
         self.args = args or VideoArgs(prompt="a fox")
         self.span: Span | None = None
         self.input: Path | None = None
+        self.device: int | None = None
+        self.warm = True
         self.notes: list[str] = []
         self.progress: list[tuple[float, str, int | None]] = []
         self.functions: dict[str, Callable[..., Any]] = {}
         self.calls: list[dict[str, Any]] = []
         self.encode_fails: ZeusError | None = None
         self.encoded: dict[str, Any] = {}
+
+    def on(self, engine: str, demand: Demand) -> Node:
+        return self
 
     async def compute(
         self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
@@ -289,6 +294,26 @@ async def test_a_model_that_fails_to_load(node: Node) -> None:
     state = engine.model_state()
     assert (state.ready, state.building) == (False, False)
     assert "the weights are damaged" in state.message
+
+
+async def test_a_gpu_that_another_engine_has_is_left_to_it(node: Node) -> None:
+    calls: list[str] = []
+
+    def load(job: Job) -> None:
+        calls.append("load")
+        if len(calls) == 1:
+            raise NotReady("The GPU is taken by a job of blender.")
+
+    _real(node, _writes)
+    node.functions["real:load"] = load
+    engine = crowded()
+    await engine.start(node)
+    waiting = ModelState(True, False, "real is loaded when a job asks for it")
+    assert engine.model_state() == waiting and calls == ["load"], "it is not tried again and again"
+    await engine.run(node)
+    assert engine.model_state() == ModelState(True, False, "real is ready")
+    node.warm = False
+    assert engine.model_state() == waiting, "it was unloaded meanwhile"
 
 
 async def test_a_model_that_dies_twice_while_it_loads(node: Node) -> None:

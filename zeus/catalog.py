@@ -96,6 +96,11 @@ class Catalog:
         """How many of an engine's tasks could start on this node now, and how many it runs at most."""
         return _room(self._free_places(), name), _room(self._places(), name)
 
+    def gpus(self, node: str) -> dict[int, str | None]:
+        """The GPUs of a node that jobs may use, each with the id of the job that has it."""
+        places = [place for place in self._free_places() if place.node == node]
+        return {number: place.taken.get(number) for place in places for number in place.gpus}
+
     def close(self) -> None:
         """Give up what is still being asked."""
         for answer in self._answers.values():

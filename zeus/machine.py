@@ -1,4 +1,4 @@
-"""Facts about this machine: processor, memory, disk, graphics cards."""
+"""Facts about this machine: processor, memory, disk."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-
-class Gpu(msgspec.Struct, frozen=True):
-    """A graphics card. Memory in bytes, `percent` is its load."""
-
-    name: str
-    memory_total: int | None
-    memory_available: int | None
-    percent: float | None
+from zeus.gpus import Gpu, look_for_gpus
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -41,7 +34,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 async def look(storage: Path) -> Machine:
     """Look at the machine now; `storage` tells which disk counts."""
-    gpus = await _gpus()
+    gpus = await look_for_gpus()
     return await asyncio.to_thread(_look, storage, gpus)
 
 
@@ -93,31 +86,3 @@ def _cpu_brand() -> str:
             if key.strip() in ("model name", "Model"):
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-async def _gpus() -> tuple[Gpu, ...]:
-    """NVIDIA's cards, by its own tool; none where there is no such tool."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    query = "--query-gpu=name,memory.total,memory.free,utilization.gpu"
-    process = await asyncio.create_subprocess_exec(
-        tool, query, "--format=csv,noheader,nounits",
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(5):
-            text, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        return ()
-    return tuple(_gpu(line) for line in text.decode("utf-8", "replace").splitlines() if line.count(",") == 3)
-
-
-def _gpu(line: str) -> Gpu:
-    name, total, free, load = (part.strip() for part in line.split(","))
-    return Gpu(name, _mebibytes(total), _mebibytes(free), float(load) if load.isdigit() else None)
-
-
-def _mebibytes(text: str) -> int | None:
-    return int(text) * 1024**2 if text.isdigit() else None

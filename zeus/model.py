@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -71,6 +72,30 @@ def string_to_status(word: str) -> Status:
         raise BadInput(f'"{word[:80]}" is no status; known are: {known}.', code="invalid_status") from None
 
 
+class Demand(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a task asks of the GPUs of the place where it runs. Raises ValueError for another word in `gpu`.
+
+    It has the GPU to itself. A place without any runs it on the processor, unless it asks for a certain one.
+    """
+
+    gpu: str = ""
+    """"": none; "gpu": any; "gpu:1": the one with that number."""
+    memory: int = 0
+    """Bytes of the GPU's memory with which it works as it should; 0: unknown."""
+    least: int = 0
+    """Bytes without which it cannot work at all; between the two it offloads what it does not need at the moment."""
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(gpu(:\d{1,3})?)?", self.gpu):
+            raise ValueError(f'gpu is "{self.gpu[:80]}", not "", "gpu" or "gpu:" and a number')
+
+    @property
+    def number(self) -> int | None:
+        """The number of the one GPU that it asks for."""
+        _, _, number = self.gpu.partition(":")
+        return int(number) if number else None
+
+
 class NewJob(msgspec.Struct, frozen=True):
     """A job as it is submitted, checked and complete."""
 
@@ -102,6 +127,7 @@ class NewJob(msgspec.Struct, frozen=True):
     """Of the frames from start to end, each so many-th is made."""
     publishes: str = "whole"
     """As its engine does it: all outputs at the end, or "each" frame when it is made."""
+    demand: Demand = Demand()
 
     @property
     def frames(self) -> range:
@@ -142,6 +168,7 @@ class Task(msgspec.Struct, frozen=True):
     failures: int = 0
     not_before: float = 0.0
     wish: Wish = Wish.NONE
+    demand: Demand = Demand()
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -197,11 +224,32 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Somewhere tasks can run: how many more at once, in all and of each engine."""
+    """Somewhere tasks can run: how many more at once, in all and of each engine.
+
+    `gpus`: the bytes of memory of each GPU by its number, 0 where that is unknown; `taken`: the jobs that have one.
+    """
 
     node: str
     free: int
     engines: Mapping[str, int]
+    gpus: Mapping[int, int] = msgspec.field(default_factory=dict)
+    taken: Mapping[int, str] = msgspec.field(default_factory=dict)
+
+
+def suitable(demand: Demand, gpus: Mapping[int, int]) -> list[int | None]:
+    """Where a task may compute that has such GPUs before it, taken or not, the best first: numbers of GPUs, or None for
+    the processor. Nothing, where they cannot meet its demand.
+
+    GPUs with the memory that it asks for come alone, the smallest first. Where there is none, it has to do with those
+    that have the least that it needs, the largest first.
+    """
+    if not demand.gpu or (not gpus and demand.number is None):
+        return [None]
+    asked = {number: size for number, size in gpus.items() if demand.number in (None, number)}
+    if enough := [number for number, size in asked.items() if not size or size >= demand.memory]:
+        return [*sorted(enough, key=lambda number: (asked[number], number))]
+    lacking = [number for number, size in asked.items() if size >= demand.least]
+    return [*sorted(lacking, key=lambda number: (-asked[number], number))]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -212,10 +260,11 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """A task and the place where it is to run."""
+    """A task, the place where it is to run, and the GPU there that it is to have, or None."""
 
     task: Task
     place: Place
+    device: int | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

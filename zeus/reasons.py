@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from zeus.catalog import Catalog
 from zeus.errors import NotReady
-from zeus.model import ENDED, Job, Place, Status, Task
+from zeus.model import ENDED, Demand, Job, Place, Status, Task, suitable
 from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.wire import Refusal, WhyView
@@ -79,9 +79,23 @@ class Reasons:
         for task in tasks:
             if task.not_before > time.time() and task.failures:
                 reasons.append(f"Its last attempt failed; the next is at {_time(task.not_before)}.")
+            reasons += _gpu_refusals(place, task.demand)
             if ahead := await self._store.ahead(task):
                 reasons.append(f"{ahead} tasks for {renderer} are before it in line.")
         return reasons
+
+
+def _gpu_refusals(place: Place, demand: Demand) -> list[str]:
+    """Why no GPU of a place can be given to a task now; nothing where one can, or none is needed."""
+    devices = suitable(demand, place.gpus)
+    if not devices:
+        there = ", ".join(map(str, sorted(place.gpus))) or "none"
+        if demand.number not in (None, *place.gpus):
+            return [f"It has no GPU {demand.number} that jobs may use (node.gpus); there are: {there}."]
+        return [f"None of its GPUs has the {demand.least / 2**30:.1f} GiB of memory that it needs."]
+    if any(device not in place.taken for device in devices):
+        return []
+    return [f"GPU {device} is taken by job {place.taken[device]}." for device in devices if device is not None]
 
 
 def _time(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,11 +23,13 @@ from zeus.engine import Engine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
+from zeus.gpus import usable
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
+from zeus.model import Place
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
@@ -95,7 +98,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(children.close)
         media = Media(children)
         stack.push_async_callback(media.close)
-        inference = InferenceExecutor(children, folders, unload_after=config.generate.unload_after)
+        gpus = await usable(config.node.gpus, os.environ)
+        inference = InferenceExecutor(children, folders, gpus, unload_after=config.generate.unload_after)
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
         stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
@@ -107,7 +111,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
         dispatcher = LocalDispatcher(
-            config.node.name, config.jobs.slots, _slots(config, registry),
+            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
             registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)

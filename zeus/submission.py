@@ -177,6 +177,7 @@ class Submissions:
             depends_on=tuple(dict.fromkeys(request.depends_on)),
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
+            demand=engine.demand(args),
         )
 
     def _child(

@@ -214,9 +214,11 @@ class VideoDeleted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GpuView(msgspec.Struct, frozen=True, kw_only=True):
-    """One graphics card, as far as its driver tells."""
+    """One graphics card, as far as its driver tells. `job` has it to itself now."""
 
     name: str
+    index: int | None = None
+    job: str | None = None
     memory_total: int | None = None
     memory_available: int | None = None
     percent: float | None = None
@@ -311,8 +313,15 @@ class EngineDetails(EngineView, frozen=True, kw_only=True):
     ui_options: Mapping[str, Any] = {}
 
 
+class GpuUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A GPU that jobs may use, and the one that has it to itself now."""
+
+    index: int
+    job: str | None = None
+
+
 class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a node can run an engine, and how many of its tasks could start there now."""
+    """Whether a node can run an engine, and how many of its tasks could start there now, GPUs apart."""
 
     engine: str
     available: bool
@@ -322,6 +331,7 @@ class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     free_slots: int
     slots: int
+    gpus: Sequence[GpuUse] = ()
 
 
 class SessionView(msgspec.Struct, frozen=True):

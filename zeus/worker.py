@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -72,13 +73,27 @@ def pack(message: ToWorker | FromWorker) -> bytes:
 class Worker:
     """The server's side of one worker process, started with its first call."""
 
-    def __init__(self, children: Children, label: str, *, memory: int | None = None, folders: Sequence[Path] = ()):
+    def __init__(
+        self,
+        children: Children,
+        label: str,
+        *,
+        memory: int | None = None,
+        folders: Sequence[Path] = (),
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`env`: variables for the process, beside those of the server."""
         self._children = children
         self._label = label
         self._memory = memory
         self._folders = folders
+        self._env = env
         self._process: Process | None = None
         self.calls = 0
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def call(
         self,
@@ -125,7 +140,9 @@ class Worker:
             await self._kill()
         if self._process is None:
             argv = [sys.executable, "-m", "zeus.workerprocess", str(self._memory or 0), *map(str, self._folders)]
-            self._process = await self._children.launch(argv, label=self._label, stdin=PIPE, stdout=PIPE, stderr=None)
+            self._process = await self._children.launch(
+                argv, label=self._label, stdin=PIPE, stdout=PIPE, stderr=None, env=self._env
+            )
         return self._process
 
     def _send(self, process: Process, message: ToWorker) -> None:

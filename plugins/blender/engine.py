@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from zeus.engine import Engine, Facts, RunContext, Span, Tools, Version
+from zeus.engine import Demand, Engine, Facts, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, ToolFailed
 
 from .arguments import FORMATS, BlenderArgs
@@ -82,6 +82,10 @@ class BlenderEngine(Engine[BlenderArgs]):
         if span is not None:
             check_span(span)
         return args, span
+
+    def demand(self, args: BlenderArgs) -> Demand:
+        # EEVEE and Workbench draw on the GPU too, and Cycles wherever it may.
+        return Demand() if args.device == "CPU" else Demand("gpu")
 
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         builds = await self._finder.builds(tools)

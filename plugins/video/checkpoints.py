@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
-from zeus.engine import ModelSettings
+from zeus.engine import Demand, ModelSettings
 from zeus.errors import ConfigError
 
 from .models import BASIC, Model
@@ -47,6 +47,7 @@ def _model(name: str, said: ModelSettings) -> Model:
         size_multiple=said.size_multiple or 32,
         frame_multiple=said.frame_multiple or 1,
         revision=said.revision or "",
+        demand=_demand(said),
         missing=_missing(name, said),
     )
     _check(model)
@@ -56,6 +57,14 @@ def _model(name: str, said: ModelSettings) -> Model:
 def _weights(name: str, said: ModelSettings) -> dict[str, Any]:
     told = {field: value for field in _HOW if (value := getattr(said, field)) is not None}
     return {"name": name, "folder": said.folder or "", **told}
+
+
+def _demand(said: ModelSettings) -> Demand:
+    """It needs no `least`: the lowest memory mode holds a layer at a time on the GPU."""
+    kind, _, number = (said.device or "auto").partition(":")
+    if kind == "cpu":
+        return Demand()
+    return Demand(f"gpu:{number}" if number else "gpu", round((said.memory or 0) * 2**30))
 
 
 def _missing(name: str, said: ModelSettings) -> str | None:

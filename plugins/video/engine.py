@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from zeus.engine import Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
-from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
+from zeus.engine import Demand, Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
+from zeus.errors import BadInput, ConfigError, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
 from .checkpoints import checkpoints
@@ -59,7 +59,6 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         self._states = {
             name: LoadedModel(model, is_default=name == self._default) for name, model in self.models.items()
         }
-        self._tools: Tools | None = None
 
     def known(self, settings: Mapping[str, ModelSettings]) -> Mapping[str, Model]:
         """All models by name, with what the configuration says. Raises ConfigError."""
@@ -69,11 +68,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
 
     async def start(self, tools: Tools) -> None:
         """Load the default model."""
-        self._tools = tools
-        try:
-            await self._states[self._default].wait(tools)
-        except TaskFailed:
-            return  # the state says why
+        await self._states[self._default].prepare(tools.on(self.name, self.models[self._default].demand))
 
     async def ready(self, tools: Tools) -> str | None:
         return None if find_spec("numpy") else "numpy is not installed"
@@ -115,6 +110,9 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             raise BadInput("a video has no start_frame or end_frame: say its length with num_frames")
         return settled, whole
 
+    def demand(self, args: VideoArgs) -> Demand:
+        return self._model(args.model).demand
+
     async def run(self, context: RunContext[VideoArgs]) -> None:
         model = self._model(context.args.model)
         args, _ = self.settle(context.args, None)
@@ -126,11 +124,12 @@ class VideoEngine(GenerationEngine[VideoArgs]):
                 f"and frames to one more than a multiple of {model.frame_multiple}: what this model can make"
             )
         context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
-        await state.wait(self._tools or context)
+        tools = context.on(self.name, model.demand)
+        await state.wait(tools)
         try:
             await self._make(context, model, args)
         except WorkerDied as error:
-            state.crashed(error, self._tools or context)
+            state.crashed(error, tools)
             raise
         state.worked()
 

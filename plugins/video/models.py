@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from zeus.engine import Demand
+
 BASIC: Final = frozenset({"prompt", "seed", "width", "height", "num_frames", "fps", "export_format"})
 """The arguments that every model honours."""
 
@@ -44,6 +46,8 @@ class Model:
     """The number of frames is rounded to one more than a multiple of this."""
     revision: str = ""
     """The commit of its weights, where it is known."""
+    demand: Demand = field(default_factory=Demand)
+    """The GPU that it works on where there is one."""
     missing: str | None = None
     """Why this node cannot use it, known without trying."""
 

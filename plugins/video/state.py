@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from zeus.engine import ModelState, Tools
-from zeus.errors import TaskFailed, WorkerDied, ZeusError
+from zeus.errors import NotReady, TaskFailed, WorkerDied, ZeusError
 
 from .models import Model
 
@@ -28,16 +28,23 @@ class LoadedModel:
         self._waits = not is_default
         self._said = f"{model.name} waits to be loaded"
         self._loading: asyncio.Task[None] | None = None
+        self._tools: Tools | None = None
+        """Those by which it was loaded last."""
 
     @property
     def state(self) -> ModelState:
         if self._fault is not None:
             return ModelState(ready=False, building=False, message=self._fault)
-        if self._ready:
+        if self._ready and (self._tools is None or self._tools.warm):
             return ModelState(ready=True, building=False, message=f"{self._model.name} is ready")
-        if self._waits:
+        if self._ready or self._waits:
             return ModelState(True, False, f"{self._model.name} is loaded when a job asks for it")
         return ModelState(ready=False, building=True, message=self._said)
+
+    async def prepare(self, tools: Tools) -> None:
+        """Load the model once, before a job asks; afterwards the state says what came of it."""
+        if not self._ready and self._fault is None:
+            await asyncio.shield(self._begin(tools))
 
     async def wait(self, tools: Tools) -> None:
         """Return once the model is ready, loading it where needed. Raises TaskFailed when it is at fault."""
@@ -62,6 +69,7 @@ class LoadedModel:
         if self._loading is None or self._loading.done():
             self._said = f"loading {self._model.name}"
             self._waits = False
+            self._tools = tools
             self._loading = asyncio.create_task(self._load(tools), name=f"load {self._model.name}")
         return self._loading
 
@@ -72,6 +80,9 @@ class LoadedModel:
                 await tools.compute(self._model.load, self._model.arguments, report=self._report)
             except WorkerDied as error:
                 self._count(error)
+            except NotReady:  # another engine's job has the GPU; the next one of this engine loads it
+                self._waits = True
+                return
             except (ZeusError, OSError) as error:
                 self._fault = f"{self._model.name} could not be loaded: {error}"
             else:

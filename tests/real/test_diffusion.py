@@ -20,6 +20,7 @@ import pytest
 
 from tests.conftest import HANG, STUBS, Api, config_for, need
 from zeus.api.app import Node, running_node
+from zeus.errors import TaskFailed
 from zeus.marks import VARIABLE
 
 LIMIT = 5 * HANG
@@ -302,6 +303,20 @@ async def test_a_model_leaves_memory_when_it_is_not_used(start: Start) -> None:
         _, status = await api.get("/api/model-status")
         assert status["ready"]
         await make(api)
+
+
+def test_a_model_for_a_certain_gpu_runs_on_the_only_one_that_its_process_sees(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from zeus_plugins.video.diffusion.pipelines import Weights, device_of
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    weights = Weights("ltx", str(made), device="cuda:3")
+    assert device_of(weights) == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TaskFailed, match="cuda:3, which is not there"):
+        device_of(weights)
 
 
 def pickled(folder: Path) -> str:

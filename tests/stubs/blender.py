@@ -2,6 +2,7 @@
 """Stands for a Blender that is up to no good: what it spoils, and how often, the name of its input says.
 
 spoil-KIND.blend: in the first rendering that it is asked for, frame 2 comes out as KIND; afterwards all is well.
+meet.blend waits for a generation that runs at the same time.
 Frames are written to renders.txt beside this program's link as they are made.
 """
 
@@ -13,6 +14,8 @@ import sys
 from pathlib import Path
 
 from PIL import Image
+
+from tests.stubs import record
 
 SIZE = (32, 16)
 
@@ -69,7 +72,11 @@ def main(arguments: list[str]) -> int:
         Path(options["answer"]).write_text(json.dumps(inspect()))
         return 0
     source = next(Path(each) for each in arguments if each.endswith(".blend"))
+    record.write("blender", "start")
+    if source.stem == "meet":
+        record.wait_for("video", "start")
     render(arguments, source.stem.partition("-")[2], Path(__file__).absolute().parent)
+    record.write("blender", "end")
     return 0
 
 

@@ -16,7 +16,7 @@ from zeus.engine import Version
 from zeus.errors import BadInput, NotFound
 from zeus.names import safe_name
 from zeus.server import Zeus
-from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, VersionView
+from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, GpuUse, VersionView
 
 KINDS = ("standard", "full")
 
@@ -51,6 +51,7 @@ async def availability(request: web.Request) -> web.Response:
     zeus, name = request.app[ZEUS], request.match_info["engine"]
     view = await engine_view(zeus, name, full=False)
     free, slots = zeus.catalog.slots(name)
+    gpus = zeus.catalog.gpus(zeus.config.node.name)
     return json_response(
         EngineAvailability(
             engine=name,
@@ -61,6 +62,7 @@ async def availability(request: web.Request) -> web.Response:
             reason=view.reason,
             free_slots=free,
             slots=slots,
+            gpus=[GpuUse(index=number, job=job) for number, job in sorted(gpus.items())],
         )
     )
 

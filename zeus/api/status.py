@@ -42,6 +42,7 @@ async def status_view(request: web.Request) -> StatusView:
     """The node as it is now."""
     zeus = request.app[ZEUS]
     seen = await machine.look(zeus.files.root)
+    taken = zeus.catalog.gpus(zeus.config.node.name)
     return StatusView(
         timestamp=time_text(time.time()) or "",
         system_os=seen.system_os,
@@ -53,8 +54,8 @@ async def status_view(request: web.Request) -> StatusView:
         memory_available=seen.memory_available,
         memory_percent=seen.memory_percent,
         gpus=[
-            GpuView(name=gpu.name, memory_total=gpu.memory_total, memory_available=gpu.memory_available,
-                    percent=gpu.percent)
+            GpuView(name=gpu.name, index=gpu.index, job=taken.get(gpu.index), memory_total=gpu.memory_total,
+                    memory_available=gpu.memory_available, percent=gpu.percent)
             for gpu in seen.gpus
         ],
         disk=DiskView(seen.disk_total, seen.disk_free),

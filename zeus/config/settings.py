@@ -38,6 +38,14 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: Annotated[
         str, Meta(description="The folder of all data. Empty: storage/ in a checkout, else your user's data folder")
     ] = ""
+    gpus: Annotated[
+        str,
+        Meta(
+            pattern=r"^(auto|none|[0-9]{1,3}(,[0-9]{1,3})*)$",
+            title="auto, none, or numbers with commas between such as 0,1",
+            description="Which GPUs jobs may use, by number such as 0,1; or none. auto: all that are found",
+        ),
+    ] = "auto"
     debug: Annotated[bool, Meta(description="Log more, and answer under /api/_debug")] = False
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from zeus.model import Job, Place, Task
+from zeus.model import Assignment, Job, Place
 
 
 class Reports(Protocol):
@@ -30,8 +30,9 @@ class Dispatcher(Protocol):
     def places(self) -> list[Place]:
         """Where tasks can run, were nothing running now. From memory, never waits."""
 
-    async def run(self, task: Task, job: Job, attempt: int, reports: Reports) -> Path:
-        """Run an attempt to its end; the folder that holds its outputs, checked by the engine and not yet published.
+    async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
+        """Run an attempt to its end, on the GPU that it is given; the folder that holds its outputs, checked by the
+        engine and not yet published.
 
         Raises ZeusError when it fails. To cancel it, cancel the caller: it returns when nothing of the attempt is left.
         """

@@ -22,7 +22,7 @@ from zeus.files import Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
 from zeus.joblog import JobLog
 from zeus.media import Media
-from zeus.model import Job, Place, Task
+from zeus.model import Assignment, Demand, Job, Place, suitable
 from zeus.registry import Registry
 from zeus.selection import Selection
 from zeus.tool import run_tool
@@ -46,11 +46,26 @@ class LocalTools:
         self.managed = managed
         self._children = children
         self._media = media
-        self._inference = inference
+        self.inference = inference
         self._label = label
+        self.device: int | None = None
+        self._engine = ""
         self._log: JobLog | None = None
         self._lock: int | None = None
         self._lock_path: Path | None = None
+
+    @property
+    def warm(self) -> bool:
+        return self.inference.is_warm(self.device, self._engine)
+
+    def on(self, engine: str, demand: Demand) -> LocalTools:
+        devices = suitable(demand, self.inference.gpus.sizes)
+        return self._on(engine, devices[0] if devices else None)
+
+    def _on(self, engine: str, device: int | None) -> LocalTools:
+        tools = LocalTools(self._children, self._media, self.inference, self.cache, self.managed)
+        tools.device, tools._engine = device, engine
+        return tools
 
     async def spawn(
         self,
@@ -62,9 +77,10 @@ class LocalTools:
         check: bool = True,
         timeout: float | None = None,
     ) -> Completed:
+        own = self.inference.gpus.environment(self.device)
         return await run_tool(
             self._children, argv, label=self._label, log=self._log, lock=self._lock,
-            parse=parse, cwd=cwd, env=env, check=check, timeout=timeout,
+            parse=parse, cwd=cwd, env={**own, **(env or {})}, check=check, timeout=timeout,
         )  # fmt: skip
 
     async def probe(self, path: Path) -> MediaInfo:
@@ -118,7 +134,9 @@ class LocalTools:
     async def compute(
         self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
     ) -> Any:
-        return await self._inference.call(function, arguments, report=report, lock=self._lock_path)
+        return await self.inference.call(
+            function, arguments, device=self.device, engine=self._engine, report=report, lock=self._lock_path
+        )
 
 
 class LocalContext(LocalTools):
@@ -128,13 +146,15 @@ class LocalContext(LocalTools):
         self,
         tools: LocalTools,
         attempt: Attempt,
+        engine: str,
+        device: int | None,
         args: Any,
         version: Version | None,
         span: Span | None,
         source: Path | None,
         reports: Reports,
     ) -> None:
-        super().__init__(tools._children, tools._media, tools._inference, tools.cache, tools.managed, attempt.label)
+        super().__init__(tools._children, tools._media, tools.inference, tools.cache, tools.managed, attempt.label)
         self.args = args
         self.version = version
         self.span = span
@@ -143,11 +163,15 @@ class LocalContext(LocalTools):
         self.out = attempt.out
         self.done = reports.done
         self.published = reports.published
+        self.device, self._engine = device, engine
         self._reports = reports
         self._log = attempt.log
         self._lock = attempt.lock
         self._lock_path = attempt.lock_path
         self._notes: set[asyncio.Task[None]] = set()
+
+    def on(self, engine: str, demand: Demand) -> LocalTools:
+        return self._on(engine, self.device)
 
     def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
         self._reports.progress(fraction, note, frame)
@@ -209,9 +233,7 @@ class LocalDispatcher:
 
     def __init__(
         self,
-        node: str,
-        slots: int,
-        engine_slots: Mapping[str, int],
+        place: Place,
         registry: Registry,
         files: Files,
         children: Children,
@@ -219,44 +241,54 @@ class LocalDispatcher:
         selection: Selection,
         log_bytes: int,
     ) -> None:
-        self._place = Place(node, slots, engine_slots)
+        self._place = place
         self._registry = registry
         self._files = files
         self._children = children
         self._tools = tools
         self._selection = selection
+        self._inference = tools.inference
         self._log_bytes = log_bytes
 
     def places(self) -> list[Place]:
         return [self._place]
 
-    async def run(self, task: Task, job: Job, attempt: int, reports: Reports) -> Path:
-        async with self._attempt(job, attempt) as folder:
+    async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
+        given = self._inference.given(assignment.device, job.renderer)
+        async with given, self._attempt(job, attempt) as folder:
             await folder.log.write(job.notes)
+            if assignment.device is not None:
+                await folder.log.note(f"device: GPU {assignment.device}")
             try:
-                await self._run(self._registry.get(job.renderer), folder, task, job, reports)
+                await self._run(self._registry.get(job.renderer), folder, assignment, job, reports)
             except Exception as error:
                 wrapped = _wrap(error)
                 await folder.log.note(f"failed: {wrapped.message}")
                 raise wrapped from error
             return folder.out
 
-    async def _run(self, engine: Engine[Any], folder: Attempt, task: Task, job: Job, reports: Reports) -> None:
+    async def _run(
+        self, engine: Engine[Any], folder: Attempt, assignment: Assignment, job: Job, reports: Reports
+    ) -> None:
         def tell(note: str) -> None:
             reports.progress(0.0, note, None)
 
         async with self._selection.hold(engine, job.renderer_version, tell) as version:
             if version is not None:
                 await folder.log.note(f"version: {engine.name} {version.version} ({version.source})")
-            await self._run_version(engine, version, folder, task, job, reports)
+            await self._run_version(engine, version, folder, assignment, job, reports)
 
     async def _run_version(
-        self, engine: Engine[Any], version: Version | None, folder: Attempt, task: Task, job: Job, reports: Reports
-    ) -> None:
+        self, engine: Engine[Any], version: Version | None, folder: Attempt, assignment: Assignment, job: Job,
+        reports: Reports,
+    ) -> None:  # fmt: skip
         args = msgspec.json.decode(job.args, type=engine.Args)
+        task = assignment.task
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
-        context: LocalContext = LocalContext(self._tools, folder, args, version, span, self._source(job), reports)
+        context = LocalContext(
+            self._tools, folder, engine.name, assignment.device, args, version, span, self._source(job), reports
+        )
         try:
             await engine.run(context)
         finally:

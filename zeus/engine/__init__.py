@@ -10,9 +10,10 @@ from zeus.engine.facts import Facts, MediaInfo, ModelState, Scene, Span, Stream,
 from zeus.engine.models import ModelSettings
 from zeus.engine.releases import Archive, ReleaseSource
 from zeus.engine.tools import Cancelled, Completed, Computation, Line, Quality, RunContext, Tools
+from zeus.model import Demand
 
 __all__ = [
-    "API_VERSION", "ZEUS_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Engine", "Facts",
+    "API_VERSION", "ZEUS_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Demand", "Engine", "Facts",
     "GenerationEngine", "Line", "MediaInfo", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource",
     "RunContext", "Scene", "Span", "Stream", "Tools", "Version",
 ]  # fmt: skip

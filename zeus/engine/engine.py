@@ -16,6 +16,7 @@ from zeus.engine.models import ModelSettings
 from zeus.engine.releases import ReleaseSource
 from zeus.engine.tools import A, RunContext, Tools
 from zeus.errors import BadInput
+from zeus.model import Demand
 
 API_VERSION = 1
 """The version of this interface."""
@@ -84,6 +85,13 @@ class Engine(ABC, Generic[A]):
         Raises BadInput where the arguments ask for what this engine cannot do. Pure but for random choices.
         """
         return args, span
+
+    def demand(self, args: A) -> Demand:
+        """The GPU that a job with these arguments, settled, works on where the node has one; none by default. Pure.
+
+        Give the same few answers for all jobs: those with the same one stand in one line.
+        """
+        return Demand()
 
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         """What an input file holds. Raises BadInput when it is none of this engine's."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from zeus.engine.facts import MediaInfo, Span, Version
+from zeus.model import Demand
 
 
 class Completed(msgspec.Struct, frozen=True):
@@ -46,6 +47,15 @@ class Tools(Protocol):
 
     cache: Path
     """A folder that the engine may keep files in between tasks."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether what earlier calls of `compute` for the same engine have loaded may still be in memory."""
+
+    def on(self, engine: str, demand: Demand) -> Tools:
+        """The same tools for work of an engine that is no attempt, such as loading a model: on the attempt's device, or
+        before any on the GPU that suits the demand best. `compute` raises NotReady while another engine's job has it.
+        """
 
     def managed(self, engine: str) -> list[Version]:
         """The versions of an engine that Zeus installed from its `releases`, the newest first; from memory."""
@@ -139,7 +149,9 @@ class Tools(Protocol):
 
         The function is called as `function(job, **arguments)`. `job.report(value)` reaches `report` here, and
         `job.check()` raises Cancelled in there once the caller was cancelled. Arguments, reports and the result are
-        plain data (msgpack). Raises WorkerDied when the process ended, and the function's own ZeusError as it was.
+        plain data (msgpack). Each GPU has a process of its own, which sees no other one.
+
+        Raises WorkerDied when the process ended, and the function's own ZeusError as it was.
         """
 
 
@@ -154,6 +166,9 @@ class RunContext(Tools, Protocol[A]):
     """What the job's `renderer_version` means here: the one of the engine's `versions` that shall do the work. None
     where the engine lists none."""
     span: Span | None
+    device: int | None
+    """The number of the GPU that the attempt has to itself, by what `demand` said; None: the processor. Tools that are
+    spawned and functions that compute see no other one."""
     input: Path | None
     """The job's input file, or None. Not to be changed."""
     folder: Path

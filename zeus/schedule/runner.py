@@ -47,6 +47,7 @@ class Running:
     """An attempt that this node has in hand."""
 
     def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
         self.task = assignment.task
         self.place = assignment.place
         self.phase = Phase.STARTING
@@ -127,9 +128,16 @@ class Runner:
                 place.node,
                 place.free - busy[place.node],
                 {engine: count - used[place.node, engine] for engine, count in place.engines.items()},
+                place.gpus,
+                self._taken(place.node),
             )
             for place in self._dispatcher.places()
         ]
+
+    def _taken(self, node: str) -> dict[int, str]:
+        """The GPUs of a node that an attempt has to itself, each with the job's id."""
+        running = [each.assignment for each in self._running.values() if each.place.node == node]
+        return {each.device: each.task.job_id for each in running if each.device is not None}
 
     async def _release(self, now: float) -> None:
         """Queue what may start from now on; while the disk is full, nothing starts."""
@@ -188,7 +196,7 @@ class Runner:
             if running.shutdown or (await self._store.task(task.id)).wish:
                 return await self._give_up(running, attempt)
             publication = await self._publication(running, attempt)
-            folder = await self._dispatcher.run(task, publication.job, attempt, publication)
+            folder = await self._dispatcher.run(running.assignment, publication.job, attempt, publication)
             outputs = await publication.stage(folder)
             running.phase = Phase.SETTLING
             await publication.close(folder, outputs)

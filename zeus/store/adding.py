@@ -18,8 +18,8 @@ INSERT_JOB = (
     f" VALUES ({', '.join(f':{name}' for name in COLUMNS)}, :status, :revision)"
 )
 INSERT_TASK = (
-    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before)"
-    " VALUES (:id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before)"
+    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before, demand)"
+    " VALUES (:id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before, :demand)"
 )
 KEY_LIFE = 24 * 3600.0
 """Seconds that an Idempotency-Key is remembered."""
@@ -87,6 +87,7 @@ def _remember(tx: sqlite3.Connection, key: Key, made: list[str]) -> list[str]:
 def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:
     row = {name: getattr(job, name) for name in COLUMNS}
     row["depends_on"] = msgspec.json.encode(job.depends_on).decode()
+    row["demand"] = msgspec.json.encode(job.demand).decode()
     may_start = _needs_are_met(tx, job) and job.not_before <= time.time()
     status = Status.QUEUED if may_start else Status.WAITING
     row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else status, "revision": revision}

@@ -116,6 +116,13 @@ STEPS = (
         PRIMARY KEY (job_id, number)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN demand TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE tasks ADD COLUMN demand TEXT NOT NULL DEFAULT '{}';
+
+    DROP INDEX tasks_in_line;
+    CREATE INDEX tasks_in_line ON tasks (renderer, demand, priority DESC, id) WHERE status = 'queued';
+    """,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import sqlite3
 import time
@@ -14,7 +15,22 @@ import aiosqlite
 import msgspec
 
 from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
-from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Task, Wish
+from zeus.model import (
+    ALL,
+    ENDED,
+    Changes,
+    Demand,
+    Filter,
+    Frame,
+    Job,
+    Key,
+    NewJob,
+    Output,
+    Progress,
+    Status,
+    Task,
+    Wish,
+)
 from zeus.store import adding, following, moving, schema, wishing
 from zeus.store.following import MET
 from zeus.store.writer import Writer
@@ -26,6 +42,17 @@ COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent
 JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
 ONE_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
+LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
+    SELECT value, (SELECT min(demand) FROM tasks WHERE status = 'queued' AND renderer = value) FROM json_each(?1)
+    UNION ALL
+    SELECT renderer, (SELECT min(demand) FROM tasks
+        WHERE status = 'queued' AND renderer = lines.renderer AND demand > lines.demand)
+    FROM lines WHERE demand IS NOT NULL)
+SELECT {", ".join(f"tasks.{name}" for name in Task.__struct_fields__)} FROM lines CROSS JOIN tasks
+WHERE tasks.id IN (SELECT id FROM tasks WHERE status = 'queued' AND renderer = lines.renderer AND demand = lines.demand
+    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT ?4)
+ORDER BY tasks.priority DESC, tasks.id"""
+"""The lines are found by one step in the index each, however long they are."""
 READERS = 2
 MANY = 500
 """Rows above which making jobs of them is left to a thread."""
@@ -210,16 +237,11 @@ class Store:
         return await self._jobs(f"WHERE parent IS NULL AND status IN ({following.marks(ENDED)})")
 
     async def queued(self, renderers: Sequence[str], now: float, limit: int, without: Sequence[int]) -> list[Task]:
-        """The tasks that may start, without those whose ids are given: of each engine the first `limit` in line."""
-        if not renderers:
-            return []
-        holes = ", ".join("?" * len(without))
-        line = (
-            f"SELECT * FROM (SELECT {TASK_COLUMNS} FROM tasks WHERE status = 'queued' AND renderer = ?"
-            f" AND not_before <= ? AND id NOT IN ({holes}) ORDER BY priority DESC, id LIMIT ?)"
-        )
-        values = [value for renderer in renderers for value in (renderer, now, *without, limit)]
-        return [_task(row) for row in await self._read(" UNION ALL ".join([line] * len(renderers)), *values)]
+        """The tasks that may start, without those whose ids are given: the first `limit` of each line, which is of one
+        engine and of one demand, since tasks that wait for a GPU must not hide those behind them that need none.
+        """
+        names, ids = (msgspec.json.encode(each).decode() for each in (renderers, without))
+        return [_task(row) for row in await self._read(LINES, names, now, ids, limit)]
 
     async def starts(self, now: float) -> tuple[bool, float | None]:
         """Whether a task waits whose time has come and whose needs are met; and when the next one may start, or stop
@@ -287,8 +309,16 @@ def _the_job(rows: Sequence[Sequence[Any]], job_id: str) -> Job:
 def _job(row: Sequence[Any]) -> Job:
     values = dict(zip(Job.__struct_fields__, row, strict=True))
     values["depends_on"] = msgspec.json.decode(values["depends_on"])
+    values["demand"] = _demand(values["demand"])
     return msgspec.convert(values, Job, strict=False)
 
 
 def _task(row: Sequence[Any]) -> Task:
-    return msgspec.convert(dict(zip(Task.__struct_fields__, row, strict=True)), Task, strict=False)
+    values = dict(zip(Task.__struct_fields__, row, strict=True))
+    values["demand"] = _demand(values["demand"])
+    return msgspec.convert(values, Task, strict=False)
+
+
+@functools.lru_cache(maxsize=256)
+def _demand(text: str) -> Demand:
+    return msgspec.json.decode(text, type=Demand)

@@ -92,14 +92,14 @@ def lower(weights: Weights, mode: str) -> str | None:
 
 
 def _ladder(weights: Weights) -> tuple[str, ...]:
-    return _LADDER[_device(weights).partition(":")[0]]
+    return _LADDER[device_of(weights)]
 
 
 def _build(job: Computation, weights: Weights, mode: str) -> Loaded:
     """Load a pipeline from its folder; nothing is fetched, and nothing in the folder is run."""
     job.report({"message": "looking through the folder", "fraction": 0.0})
     kind = checked(weights.name, Path(weights.folder))
-    device = _device(weights)
+    device = device_of(weights)
     job.check()
     job.report({"message": "reading weights", "fraction": 0.0})
     pipe = _read(weights, kind, _dtype(weights.dtype, device))
@@ -119,15 +119,17 @@ def _free() -> None:
             torch.mps.empty_cache()
 
 
-def _device(weights: Weights) -> str:
+def device_of(weights: Weights) -> str:
+    """cuda, mps or cpu. Raises TaskFailed when that is not there."""
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if weights.device == "auto":
         return next(name for name, found in there.items() if found)
-    if not there[weights.device.partition(":")[0]]:
+    kind, _, _ = weights.device.partition(":")
+    if not there[kind]:
         raise TaskFailed(f"{weights.name} is to run on {weights.device}, which is not there", retry=False)
-    return weights.device
+    return kind  # the process sees no other GPU than the one that the job has
 
 
 def _dtype(name: str, device: str) -> Any:

@@ -16,7 +16,7 @@ from pathlib import Path
 import zeus
 from zeus.cli.checks import Finding
 from zeus.cli.output import size_text
-from zeus.machine import Gpu
+from zeus.gpus import Gpu
 
 PATCHED = {(3, 11): 13, (3, 12): 11, (3, 13): 4}
 """The releases of Python that unpack hostile archives safely (CVE-2025-4517); newer lines all do."""
