@@ -32,6 +32,7 @@ def read(name: str, folder: Path, pipeline: str, dtype: Any, vae_dtype: Any) -> 
     said = checked(name, folder)
     os.environ.update(_QUIET)  # before the libraries are imported, which read these once
     import diffusers
+    import safetensors
     import transformers
 
     diffusers.utils.logging.disable_progress_bar()
@@ -40,7 +41,7 @@ def read(name: str, folder: Path, pipeline: str, dtype: Any, vae_dtype: Any) -> 
     try:
         parts = dict(_language_parts(name, folder, dtype))
         pipe = kind.from_pretrained(str(folder), dtype={"default": dtype, "vae": vae_dtype}, **parts, **_LOCAL)
-    except _WRONG as error:
+    except (*_WRONG, safetensors.SafetensorError) as error:
         raise _refused(name, str(error).replace(str(folder), folder.name)[:500]) from error
     _check_complete(name, pipe)
     return pipe
