@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 import zlib
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import STUBS, Api, config_for
-from tests.test_mediaworker import JOB
+from tests.ffmpeg_context import Quiet
 from zeus.api.app import running_node
 from zeus.errors import BadInput
 from zeus.mediaworker import still
@@ -37,7 +38,7 @@ def halves() -> Image.Image:
 
 def brought(folder: Path, data: bytes, width: int, height: int) -> Image.Image:
     (folder / "in").write_bytes(data)
-    still(JOB, str(folder / "in"), str(folder / "out.png"), width, height)
+    still(Quiet(), str(folder / "in"), str(folder / "out.png"), width, height)
     made = Image.open(folder / "out.png")
     assert (made.format, made.mode, made.size) == ("PNG", "RGB", (width, height))
     return made
@@ -54,7 +55,7 @@ def test_a_picture_stands_as_its_exif_data_says(tmp_path: Path) -> None:
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     data = saved(halves(), "JPEG", exif=exif, quality=95)
     (tmp_path / "in").write_bytes(data)
-    assert still(JOB, str(tmp_path / "in")) == (20, 40)
+    assert still(Quiet(), str(tmp_path / "in")) == (20, 40)
     top, bottom = (brought(tmp_path, data, 20, 40).getpixel((10, y)) for y in (5, 35))
     assert top[0] > 200 > 60 > top[2] and bottom[2] > 200 > 60 > bottom[0]  # type: ignore[index, operator]
 
@@ -108,7 +109,7 @@ def test_what_is_no_single_picture(tmp_path: Path, name: str) -> None:
     make, words = WRONG[name]
     (tmp_path / "in").write_bytes(make())
     with pytest.raises(BadInput, match=words) as caught:
-        still(JOB, str(tmp_path / "in"))
+        still(Quiet(), str(tmp_path / "in"))
     assert str(tmp_path) not in caught.value.message
 
 
@@ -160,4 +161,4 @@ async def test_generate_takes_an_uploaded_picture(tmp_path: Path, session: aioht
 
 async def ready(api: Api) -> None:
     while not (await api.get("/api/model-status"))[1]["ready"]:
-        pass
+        await asyncio.sleep(0.02)
