@@ -401,6 +401,7 @@ async def test_a_fault_of_the_device_ends_its_worker(api: Api) -> None:
     job = await api.until(job["id"])
     assert (job["status"], job["error"]["code"]) == ("failed", "device_fault")
     assert "illegal memory access" in job["error"]["message"]
+    assert (await ready(api))[-1] == "ltx-2b is ready"
     await make(api)
     assert not {*before} & {*workers()}
 
