@@ -49,6 +49,7 @@ setup(
             "accelerate>=1.10",
             "safetensors>=0.8",
             "sentencepiece>=0.2",
+            "ftfy>=6.3",
         ],
         "test": [
             "pytest>=8.3",

@@ -71,7 +71,7 @@ async def test_bodies(node: Node, api: Api, path: str) -> None:
         ({"prompt": "fox", "model": "sora"}, "unknown_model", "sora"),
         ({"prompt": "fox", "negative_prompt": "cat"}, "unsupported_field", "procedural"),
         ({"prompt": "fox", "guidance_scale": 3}, "unsupported_field", "procedural"),
-        ({"prompt": "fox", "image": UNKNOWN}, "unsupported_field", "procedural"),
+        ({"prompt": "fox", "image": UNKNOWN}, "unknown_upload", "image"),
     ],
 )
 async def test_generate_names_what_is_wrong(node: Node, api: Api, body: Any, code: str, word: str) -> None:

@@ -27,10 +27,11 @@ def settled(said: dict[str, Any], models: dict[str, ModelSettings] | None = None
 
 @pytest.mark.parametrize("name", READY)
 def test_what_is_known_of_each_model_can_be_asked_for(name: str) -> None:
-    args = settled({"model": name})
+    picture = {"image": "a.png"} if engine().models[name].needs_image else {}
+    args = settled({"model": name, **picture})
     again = {field: getattr(args, field) for field in args.__struct_fields__ if field != "prompt"}
     assert settled(again) == args
-    assert READY[name].memory and READY[name].description and args.num_inference_steps
+    assert READY[name].memory and READY[name].description and READY[name].repository
 
 
 @pytest.mark.parametrize("name", READY)
@@ -63,9 +64,10 @@ def test_a_model_knows_the_commit_of_its_weights() -> None:
 def test_the_configuration_goes_before_what_is_known() -> None:
     models = {"ltx-2b": ModelSettings(folder="/m", width=256, offload="model", arguments={"decode_timestep": 0.1})}
     model = engine(models).models["ltx-2b"]
-    assert (model.width, model.height, model.num_inference_steps) == (256, 480, 8)
+    assert (model.width, model.height, model.num_inference_steps) == (256, 480, 40)
     assert model.arguments["weights"] == {
-        "name": "ltx-2b", "folder": "/m", "pipeline": "auto", "offload": "model", "memory": 12.0
+        "name": "ltx-2b", "folder": "/m", "pipeline": "LTXConditionPipeline", "image_pipeline": "auto",
+        "offload": "model", "memory": 18.0,
     }  # fmt: skip
     assert model.arguments["extra"] == {"decode_timestep": 0.1}
 
@@ -92,8 +94,11 @@ def test_sizes_and_frames_are_rounded(said: dict[str, int], made: tuple[int, int
         ({"height": 5000}, "height is 5000: .* 32 to 1280"),
         ({"num_frames": 258}, "num_frames is 258: .* 1 to 257"),
         ({"num_frames": 10_000}, "num_frames"),
-        ({"image": "x"}, "does not use image"),
-        ({"negative_prompt": "blurry"}, "no effect where guidance_scale"),
+        ({"width": 1280, "height": 1280}, '1280 × 1280: .*"ltx-2b" takes 901,120 pixels at most, such as 704 × 480'),
+        ({"model": "wan-1b", "image": "x"}, '"wan-1b" does not use image'),
+        ({"model": "wan-14b-image"}, 'image: the model "wan-14b-image" needs a picture'),
+        ({"model": "ltx-13b-distilled", "num_inference_steps": 8}, "does not use num_inference_steps"),
+        ({"model": "ltx-13b-distilled", "negative_prompt": "blurry"}, "no effect where guidance_scale"),
         ({"negative_prompt": "blurry", "guidance_scale": 0.5}, "no effect where guidance_scale"),
     ],
 )
@@ -103,7 +108,8 @@ def test_what_never_fits_is_refused(said: dict[str, Any], words: str) -> None:
 
 
 def test_guidance_makes_a_negative_prompt_count() -> None:
-    assert settled({"model": "ltx-2b", "negative_prompt": "x", "guidance_scale": 3.0}).negative_prompt == "x"
+    said = {"model": "ltx-13b-distilled", "negative_prompt": "x", "guidance_scale": 3.0}
+    assert settled(said).negative_prompt == "x"
 
 
 @pytest.mark.parametrize(
@@ -115,6 +121,7 @@ def test_guidance_makes_a_negative_prompt_count() -> None:
         ("ltx-2b", {"max_size": 512}, "models.ltx-2b.width must be .* to 512"),
         ("ltx-2b", {"num_frames": 50}, "models.ltx-2b.num_frames must be one more than a multiple of 8"),
         ("wan-1b", {"num_frames": 97}, "at most 81"),
+        ("ltx-2b", {"max_pixels": 9999}, "models.ltx-2b.max_pixels is less than its own 704 × 480"),
     ],
 )
 def test_defaults_that_no_job_could_ask_for_are_wrong_settings(name: str, said: dict[str, Any], words: str) -> None:
@@ -129,13 +136,22 @@ def test_a_model_of_the_owner() -> None:
 
 def test_the_docs_list_what_is_known() -> None:
     text = (Path(__file__).parents[1] / "docs/models.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \|$", text, re.M)
+    rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", text, re.M)
     models = engine({}).models
+
+    def steps(name: str) -> str:
+        count = models[name].num_inference_steps
+        return str(count) if count else f"{len(models[name].arguments['extra']['timesteps'])} always"
+
+    def picture(name: str) -> str:
+        return "must" if models[name].needs_image else "may" if "image" in models[name].honours else "no"
+
     assert rows == [
         (
             name,
             f"{models[name].width} × {models[name].height}, {models[name].num_frames}, {models[name].fps:g}",
-            f"{models[name].num_inference_steps}, {models[name].guidance_scale:g}",
+            f"{steps(name)}, {models[name].guidance_scale:g}",
+            picture(name),
             f"{READY[name].memory:g} GiB",
         )
         for name in READY

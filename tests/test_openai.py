@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from PIL import Image
 
 from tests.conftest import HANG, Api, config_for, need
 from zeus.api.app import Node, running_node
@@ -235,14 +236,19 @@ async def until_ready(api: Api, ready: bool) -> None:
 
 
 async def test_a_picture_goes_to_the_model_that_takes_one(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "red.png")
+    red = (tmp_path / "red.png").read_bytes()
     async with stub(tmp_path, "pictured") as node, client_of(node.url) as client:
         await until_ready(Api(session, node.url), True)
-        picture = ("First Frame.png", b"a picture", "image/png")
+        picture = ("First Frame.png", red, "image/png")
         video = await client.videos.create_and_poll(prompt="a fox", input_reference=picture, poll_interval_ms=50)
         assert (video.status, video.model, video.seconds, video.size) == ("completed", "pictured", "1", "64x36")
         job = await node.zeus.jobs.get(video.id)
         assert job.input == "First Frame.png"
-        assert node.zeus.files.input(job.id, job.input).read_bytes() == b"a picture"
+        assert node.zeus.files.input(job.id, job.input).read_bytes() == red
+        wrong = client.videos.create(prompt="a fox", input_reference=("First Frame.png", b"a picture", "image/png"))
+        error = await refused(wrong, "BadRequestError", "invalid_image", "input_reference")
+        assert "input_reference: First Frame.png is no picture" in error.message
 
 
 async def test_a_video_that_fails(tmp_path: Path, session: aiohttp.ClientSession) -> None:

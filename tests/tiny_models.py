@@ -1,11 +1,12 @@
 """Makes real pipelines of diffusers that are tiny: one layer, few channels, random weights, the same each time.
 
-Run as `python -m tests.tiny_models FOLDER`: makes FOLDER/ltx and FOLDER/wan.
+Run as `python -m tests.tiny_models FOLDER`: makes FOLDER/ltx, FOLDER/wan and the like.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,10 @@ def tokenizer() -> Any:
     return T5TokenizerFast(vocab=vocabulary, extra_ids=0)
 
 
-def ltx() -> Any:
+def ltx(pipeline: str = "LTXPipeline") -> Any:
+    import diffusers
     import torch
-    from diffusers import (
-        AutoencoderKLLTXVideo,
-        FlowMatchEulerDiscreteScheduler,
-        LTXPipeline,
-        LTXVideoTransformer3DModel,
-    )
+    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
     from transformers import T5Config, T5EncoderModel
 
     torch.manual_seed(0)
@@ -47,13 +44,14 @@ def ltx() -> Any:
     text = T5EncoderModel(
         T5Config(vocab_size=len(tokens), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
     ).eval()
-    return LTXPipeline(
+    return getattr(diffusers, pipeline)(
         scheduler=FlowMatchEulerDiscreteScheduler(), vae=vae.eval(), text_encoder=text, tokenizer=tokens,
         transformer=transformer.eval(),
     )  # fmt: skip
 
 
-def wan() -> Any:
+def wan(transformers: int = 1, **config: Any) -> Any:
+    """With two transformers, the second takes over where less noise is left than `boundary_ratio` says."""
     import torch
     from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, WanPipeline, WanTransformer3DModel
     from transformers import T5Config, T5EncoderModel
@@ -62,22 +60,66 @@ def wan() -> Any:
     vae = AutoencoderKLWan(
         base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
     )
-    transformer = WanTransformer3DModel(
-        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
-        text_dim=32, freq_dim=256, ffn_dim=32, num_layers=1, cross_attn_norm=True, qk_norm="rms_norm_across_heads",
-        rope_max_seq_len=32,
-    )  # fmt: skip
+    parts = [
+        WanTransformer3DModel(
+            patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
+            text_dim=32, freq_dim=256, ffn_dim=32, num_layers=1, cross_attn_norm=True, qk_norm="rms_norm_across_heads",
+            rope_max_seq_len=32,
+        ).eval()
+        for _ in range(transformers)
+    ]  # fmt: skip
     tokens = tokenizer()
     text = T5EncoderModel(
         T5Config(vocab_size=len(tokens), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
     ).eval()
     return WanPipeline(
-        transformer=transformer.eval(), vae=vae.eval(), scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0),
-        text_encoder=text, tokenizer=tokens,
+        vae=vae.eval(), scheduler=FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder=text, tokenizer=tokens,
+        **dict(zip(("transformer", "transformer_2"), parts, strict=False)), **config,
     )  # fmt: skip
 
 
+def cogvideox() -> Any:
+    """One that makes nothing without a picture: its transformer takes the picture's latents beside the noise."""
+    import torch
+    from diffusers import (
+        AutoencoderKLCogVideoX,
+        CogVideoXDDIMScheduler,
+        CogVideoXImageToVideoPipeline,
+        CogVideoXTransformer3DModel,
+    )
+    from transformers import T5Config, T5EncoderModel
+
+    torch.manual_seed(2)
+    transformer = CogVideoXTransformer3DModel(
+        num_attention_heads=2, attention_head_dim=16, in_channels=8, out_channels=4, time_embed_dim=2,
+        text_embed_dim=32, num_layers=1, sample_width=8, sample_height=8, sample_frames=9, patch_size=2,
+        temporal_compression_ratio=4, max_text_seq_length=226, use_rotary_positional_embeddings=True,
+        use_learned_positional_embeddings=True,
+    )  # fmt: skip
+    vae = AutoencoderKLCogVideoX(
+        in_channels=3, out_channels=3, block_out_channels=(8, 8, 8, 8), latent_channels=4, layers_per_block=1,
+        down_block_types=("CogVideoXDownBlock3D",) * 4, up_block_types=("CogVideoXUpBlock3D",) * 4,
+        norm_num_groups=2, temporal_compression_ratio=4,
+    )  # fmt: skip
+    tokens = tokenizer()
+    text = T5EncoderModel(
+        T5Config(vocab_size=len(tokens), d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
+    ).eval()
+    return CogVideoXImageToVideoPipeline(
+        tokenizer=tokens, text_encoder=text, vae=vae.eval(), transformer=transformer.eval(),
+        scheduler=CogVideoXDDIMScheduler(),
+    )  # fmt: skip
+
+
+MODELS: Mapping[str, Callable[[], Any]] = {
+    "ltx": ltx,
+    "ltx-condition": lambda: ltx("LTXConditionPipeline"),
+    "wan": wan,
+    "wan-two": lambda: wan(2, boundary_ratio=0.9),
+    "wan-ti2v": lambda: wan(expand_timesteps=True),
+    "cogvideox": cogvideox,
+}
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    for name, make in (("ltx", ltx), ("wan", wan)):
-        make().save_pretrained(folder / name, safe_serialization=True)
+    for name, make in MODELS.items():
+        make().save_pretrained(Path(sys.argv[1]) / name, safe_serialization=True)

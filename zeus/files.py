@@ -34,6 +34,8 @@ from zeus.model import Output
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 BLOCK = 1 << 20
+PREVIEW = "preview.jpg"
+"""In an attempt's work folder: what it shows of itself before it has made anything."""
 UPLOAD_LIFE = 24 * 3600.0
 """Seconds that a resumable upload stays after its last use."""
 

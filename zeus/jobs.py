@@ -188,8 +188,6 @@ class Jobs:
             engine = self._registry.get(engine_name)
             assert isinstance(engine, GenerationEngine)  # no other one has a model that is ready
             args = {**args, **engine.lasting(seconds, args.get("model"))}
-        if image is not None:
-            args = {**args, "image": image.filename}
         return (await self.add([JobRequest(renderer=engine_name, args=args)], image, key))[0]
 
     async def _end(self, job_id: str, wish: Wish) -> Job:

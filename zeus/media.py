@@ -64,6 +64,20 @@ class Media:
         options = {"fps": fps, "quality": quality, "title": title}
         return await self._call("movie", {**arguments, **options}, lock, SILENCE, report)
 
+    async def still(
+        self,
+        path: Path,
+        *,
+        target: Path | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        lock: Path | None = None,
+    ) -> tuple[int, int]:
+        """Decode a single picture, and write it in a size where there is a target. Raises BadInput."""
+        arguments = {"path": str(path), "target": target and str(target), "width": width, "height": height}
+        found = await self._raw("still", arguments, lock, SILENCE)
+        return found[0], found[1]
+
     async def preview(self, kind: Literal["thumbnail", "clip"], source: Path, target: Path, box: int) -> None:
         """Write a JPEG, or a short mp4, that fits `box` × `box` pixels. Raises BadInput for what does not decode."""
         await self._raw(kind, {"path": str(source), "target": str(target), "box": box}, None, SILENCE)

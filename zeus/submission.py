@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol, get_args, get_origin
 
 import msgspec
 
-from zeus.engine import Engine, Facts, Span
+from zeus.engine import Engine, Facts, GenerationEngine, Span
 from zeus.errors import BadInput, ZeusError
 from zeus.model import NewJob
 from zeus.names import safe_name
@@ -149,6 +149,7 @@ class Submissions:
         if engine.needs_input and source is None:
             raise BadInput(f'The engine "{engine.name}" needs an input: send a file.', code="missing_file")
         is_here = await self._check_version(engine, request.renderer_version)
+        self._job(request, engine, source, None)  # what no file could make right is told before a file is looked at
         # Another version may not be able to read the file that the one to be installed reads.
         facts = await self._inspect(engine, source) if is_here and source is not None else None
         parent = self._job(request, engine, source, facts)
@@ -157,7 +158,7 @@ class Submissions:
 
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
         wanted = _span(request.start_frame, request.end_frame)
-        args, span = engine.settle(_convert(engine, request.args), wanted, facts)
+        args, span = engine.settle(_convert(engine, _given(request.args, engine, source)), wanted, facts)
         return NewJob(
             id=str(uuid.uuid4()),
             name=_name(request, source, args),
@@ -239,6 +240,17 @@ class Submissions:
         return real
 
 
+def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:
+    """A job's arguments: the input of one that makes a video is a picture, and `image` that file's name."""
+    if not isinstance(engine, GenerationEngine):
+        return args
+    if source is not None:
+        return {**args, "image": _plain(source.name)}
+    if args.get("image"):
+        raise BadInput("args.image: it is the name of the job's file; send the picture as that.", code="missing_file")
+    return args
+
+
 def _input(source: Source | None) -> str | None:
     if source is None or source.upload is None:
         return None
@@ -288,5 +300,10 @@ def _span(start: int | None, end: int | None) -> Span | None:
 
 
 def _name(request: JobRequest, source: Source | None, args: Any) -> str:
-    said = source.name.replace("\\", "/").rpartition("/")[2] if source is not None else getattr(args, "prompt", None)
+    said = getattr(args, "prompt", None) or (_plain(source.name) if source is not None else None)
     return (request.name or said or request.renderer or "")[:LONGEST_NAME]
+
+
+def _plain(name: str) -> str:
+    """A file's name without the folders that its sender had it in."""
+    return name.replace("\\", "/").rpartition("/")[2]

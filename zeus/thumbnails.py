@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Literal
 
 from zeus.errors import BadInput, PreviewFailed, TaskFailed
-from zeus.files import Files, digest, on_disk
+from zeus.files import PREVIEW, Files, digest, on_disk
 from zeus.media import Media
 from zeus.model import Job, Output
 
@@ -73,7 +73,7 @@ class Thumbnails:
     async def live(self, job: Job, outputs: Sequence[Output], box: int) -> Path | None:
         """The newest picture of a job that goes on, published or not yet, or None while none is complete."""
         published = {self._files.output(output): output.sha256 for output in outputs}
-        folder = self._files.attempt(job.id, job.attempt) / "work" / "out"
+        folder = self._files.attempt(job.id, job.attempt) / "work"
         for path in await asyncio.to_thread(_newest, folder, published):
             try:
                 sha256 = published.get(path, "") or await asyncio.to_thread(digest, path)
@@ -167,13 +167,13 @@ def _key(pictures: Sequence[Output]) -> str:
 
 
 def _newest(folder: Path, published: Mapping[Path, str]) -> list[Path]:
-    """The pictures that were written last, in a folder and of those published; the newest first."""
+    """The pictures that were written last, in an attempt's folder and of those published; the newest first."""
     try:
-        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        paths = [path for path in (folder / "out").iterdir() if not path.name.startswith(".")]
     except FileNotFoundError:
         paths = []
     times: dict[Path, int] = {}
-    for path in (*paths, *published):
+    for path in (folder / PREVIEW, *paths, *published):
         with contextlib.suppress(FileNotFoundError):
             if kind_of(path.name) == "thumbnail" and path.is_file():
                 times[path] = path.stat().st_mtime_ns

@@ -126,14 +126,17 @@ class Uploads:
         return self.get(upload_id)
 
     @contextlib.contextmanager
-    def held(self, upload_id: str) -> Iterator[Upload]:
-        """A complete upload as the input of jobs: it stays meanwhile, and a day longer. Raises BadInput."""
+    def held(self, upload_id: str, field: str = "upload") -> Iterator[Upload]:
+        """A complete upload as the input of jobs: it stays meanwhile, and a day longer.
+
+        Raises BadInput, which names the field that the upload was named in.
+        """
         record = self._records.get(upload_id)
         if record is None:
-            raise BadInput(f"upload: there is no upload {upload_id}.", code="unknown_upload")
+            raise BadInput(f"{field}: there is no upload {upload_id}.", code="unknown_upload")
         if not record.complete:
             raise BadInput(
-                f"upload: only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete"
+                f"{field}: only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete"
             )
         self._reading[upload_id] += 1
         try:

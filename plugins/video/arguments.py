@@ -48,7 +48,9 @@ class VideoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     guidance_scale: Annotated[
         Annotated[float, Meta(ge=0, le=100)] | None, Meta(description="How closely to follow the prompt.")
     ] = None
-    image: Annotated[str | None, Meta(description="An uploaded picture that the video begins with.")] = None
+    image: Annotated[
+        str | None, Meta(description="The name of the picture that the video begins with: the job's file.")
+    ] = None
     export_format: Annotated[
         str | None, Meta(description="mp4, gif, webp, or png for a picture of each frame. By default mp4.")
     ] = None

@@ -12,8 +12,20 @@ from zeus.errors import ConfigError
 from .models import BASIC, Model
 from .ready import READY
 
-_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate")
-_HOW: Final = ("pipeline", "dtype", "device", "offload", "vae_tiling", "vae_slicing", "attention", "compile", "memory")
+_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "ftfy")
+_HOW: Final = (
+    "pipeline",
+    "image_pipeline",
+    "dtype",
+    "vae_dtype",
+    "device",
+    "offload",
+    "vae_tiling",
+    "vae_slicing",
+    "attention",
+    "compile",
+    "memory",
+)
 """What the worker has to know to load it."""
 _WORKER: Final = f"{__package__}.diffusion"
 
@@ -29,29 +41,40 @@ def checkpoints(configured: Mapping[str, ModelSettings]) -> Iterator[Model]:
 
 def _model(name: str, said: ModelSettings) -> Model:
     most, frames = said.max_size or 1280, said.max_frames or 257
+    extra = dict(said.arguments or {})
+    # Where the timesteps are fixed, their number is too.
+    steps = None if "timesteps" in extra else said.num_inference_steps or 30
     model = Model(
         name=name,
         description=said.description or "a model of this node's owner",
         load=f"{_WORKER}:load",
         generate=f"{_WORKER}:generate",
-        arguments={"weights": _weights(name, said), "extra": dict(said.arguments or {})},
-        honours=BASIC | {"negative_prompt", "num_inference_steps", "guidance_scale"},
+        arguments={"weights": _weights(name, said), "extra": extra},
+        honours=_honours(said, steps),
         width=said.width or 512,
         height=said.height or 320,
         num_frames=said.num_frames or 49,
         fps=said.fps or 24.0,
-        num_inference_steps=said.num_inference_steps or 30,
+        num_inference_steps=steps,
         guidance_scale=5.0 if said.guidance_scale is None else said.guidance_scale,
         sizes=(said.size_multiple or 32, most),
+        pixels=said.max_pixels,
         frames=(1, frames),
         size_multiple=said.size_multiple or 32,
         frame_multiple=said.frame_multiple or 1,
         revision=said.revision or "",
         demand=_demand(said),
+        needs_image=said.image_pipeline is not None and (said.pipeline or "").endswith("ImageToVideoPipeline"),
+        previews=True,
         missing=_missing(name, said),
     )
     _check(model)
     return model
+
+
+def _honours(said: ModelSettings, steps: int | None) -> frozenset[str]:
+    more = {"negative_prompt": True, "guidance_scale": True, "num_inference_steps": steps, "image": said.image_pipeline}
+    return BASIC | {field for field, honoured in more.items() if honoured}
 
 
 def _weights(name: str, said: ModelSettings) -> dict[str, Any]:
@@ -86,6 +109,8 @@ def _check(model: Model) -> None:
         if not low <= value <= high or value % model.size_multiple:
             where = f"models.{model.name}.{field}"
             raise ConfigError(f"{where} must be a multiple of {model.size_multiple} from {low} to {high}, not {value}")
+    if model.pixels is not None and model.width * model.height > model.pixels:
+        raise ConfigError(f"models.{model.name}.max_pixels is less than its own {model.width} × {model.height}")
     count, most = model.num_frames, model.frames[1]
     if count > most or (count - 1) % model.frame_multiple:
         wanted = f"one more than a multiple of {model.frame_multiple}, at most {most}"

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from zeus.engine import Demand, Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
-from zeus.errors import BadInput, ConfigError, WorkerDied, ZeusError
+from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
 from .checkpoints import checkpoints
@@ -44,6 +44,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     """Makes videos from prompts, with a model out of `models`."""
 
     name = "video"
+    inspects = True
     export_formats = tuple(TARGETS)
     Args = VideoArgs
     Settings = VideoSettings
@@ -92,6 +93,14 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     def lasting(self, seconds: float, model: str | None = None) -> Mapping[str, Any]:
         return {"num_frames": round(seconds * self._model(model).fps)}
 
+    async def inspect(self, tools: Tools, path: Path) -> Facts:
+        """The size of the picture that a video shall begin with."""
+        try:
+            width, height = await tools.still(path)
+        except BadInput as error:
+            raise BadInput(f"image: {error.message}", code="invalid_image") from error
+        return Facts(width=width, height=height)
+
     def settle(self, args: VideoArgs, span: Span | None, facts: Facts | None = None) -> tuple[VideoArgs, Span | None]:
         model = self._model(args.model)
         _refuse_unsupported(model, args)
@@ -137,6 +146,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         """Generate and encode at once, in two processes with a named pipe between them."""
         assert args.num_frames
         count, pipe = args.num_frames, context.folder / "frames.pipe"
+        arguments = {**_arguments(model, args, pipe), **await _pictures(context, model, args)}
         os.mkfifo(pipe, 0o600)
 
         def report(value: Any) -> None:
@@ -149,7 +159,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
                     context.report(fraction, message, value.get("frame"))
 
         await _joined(
-            context.compute(model.generate, _arguments(model, args, pipe), report=report),
+            context.compute(model.generate, arguments, report=report),
             self._encode(context, model, args, pipe),
         )
 
@@ -211,6 +221,8 @@ def _refuse_unsupported(model: Model, args: VideoArgs) -> None:
     for field in _OPTIONS:
         if getattr(args, field) not in (None, "") and field not in model.honours:
             raise BadInput(f'the model "{model.name}" does not use {field}', code="unsupported_field")
+    if model.needs_image and not args.image:
+        raise BadInput(f'image: the model "{model.name}" needs a picture to begin with', code="missing_image")
     guidance = _said_or(args, model, "guidance_scale")
     if args.negative_prompt and guidance is not None and guidance <= 1:
         raise BadInput("negative_prompt has no effect where guidance_scale is not above 1")
@@ -230,12 +242,30 @@ def _refuse_outside(model: Model, args: VideoArgs) -> None:
             raise BadInput(f'{field} is {value:g}: the model "{model.name}" takes {low:g} to {high:g}')
         if args.export_format == "mp4" and field in ("width", "height") and value % 2:
             raise BadInput(f"{field} is {value}: H.264 in yuv420p needs an even number, such as {value + 1}")
+    assert args.width and args.height
+    if model.pixels is not None and args.width * args.height > model.pixels:
+        raise BadInput(
+            f'width and height are {args.width} × {args.height}: the model "{model.name}" takes {model.pixels:,} '
+            f"pixels at most, such as {model.width} × {model.height}"
+        )
 
 
 def _arguments(model: Model, args: VideoArgs, target: Path) -> dict[str, Any]:
     """What `generate` is called with."""
     said = {field: getattr(args, field) for field in model.honours - {"export_format"}}
     return {**model.arguments, **said, "target": str(target)}
+
+
+async def _pictures(context: RunContext[VideoArgs], model: Model, args: VideoArgs) -> dict[str, Any]:
+    """What `generate` is told of pictures: the one to begin with, in the video's size, and where to show one."""
+    told: dict[str, Any] = {"preview": str(context.preview)} if model.previews else {}
+    if args.image:
+        if context.input is None:
+            raise TaskFailed(f"the picture {args.image} is not there", retry=False)
+        target = context.folder / "image.png"
+        await context.still(context.input, target=target, width=args.width, height=args.height)
+        told["image"] = str(target)
+    return told
 
 
 async def _outcome(side: Coroutine[Any, Any, Any]) -> Exception | None:

@@ -19,8 +19,9 @@ class Model:
     `load` and `generate` name functions, "package.module:function", that run in a worker process. `load` is called
     with `arguments` before the first generation in a process; it may report {"message": str, "fraction": float}. None:
     there is nothing to load. `generate` is called with `arguments`, the arguments of the job that the model honours
-    and `target`, a named pipe to write raw RGB frames to. It reports the number of frames written, or
-    {"message": str, "fraction": float} and, once frames are complete, {"frame": int}; {"note": str} is for the log.
+    and `target`, a named pipe to write raw RGB frames to; `image` is then the path of a PNG of `width` × `height`, or
+    None. It reports the number of frames written, or {"message": str, "fraction": float} and, once frames are complete,
+    {"frame": int}; {"note": str} is for the log.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Model:
     fps: float = 24.0
     sizes: tuple[int, int] = (16, 4096)
     """The least and the most of width and height, in pixels."""
+    pixels: int | None = None
+    """The most that width times height may be."""
     frames: tuple[int, int] = (2, 36_000)
     rates: tuple[float, float] = (1.0, 240.0)
     num_inference_steps: int | None = None
@@ -48,6 +51,10 @@ class Model:
     """The commit of its weights, where it is known."""
     demand: Demand = field(default_factory=Demand)
     """The GPU that it works on where there is one."""
+    needs_image: bool = False
+    """Whether it makes nothing of a prompt alone."""
+    previews: bool = False
+    """Whether `generate` takes `preview`, where it may put a JPEG of how far it is, by rename."""
     missing: str | None = None
     """Why this node cannot use it, known without trying."""
 

@@ -41,7 +41,7 @@ GENERATE: Mapping[str, Outcomes] = {
     "fps": measure(ARGS, null=QUEUED),
     "num_inference_steps": count(ARGS, null=QUEUED),
     "guidance_scale": measure(ARGS, null=QUEUED),
-    "image": words(MODEL, **each(QUEUED, "null", "empty")),
+    "image": words(INVALID, null=QUEUED, **each(No(400, "unknown_upload"), "unknown", "newline")),
     "export_format": words(No(400, "bad_input"), **each(QUEUED, "null", "empty")),
 }
 VIDEO: Mapping[str, Outcomes] = {

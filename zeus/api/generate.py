@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from zeus.api.add_job import idempotency_key
+from zeus.api.add_job import JobId, idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
@@ -36,7 +37,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     fps: Annotated[float | None, Meta(description="Frames a second")] = None
     num_inference_steps: Annotated[int | None, Meta(description="Denoising steps: more is slower and finer")] = None
     guidance_scale: Annotated[float | None, Meta(description="How closely to follow the prompt")] = None
-    image: Annotated[str | None, Meta(description="An upload's id: the first frame")] = None
+    image: Annotated[JobId | None, Meta(description="The id of a complete upload: the picture it begins with")] = None
     export_format: Annotated[str | None, Meta(description="mp4, gif, webp or png; mp4")] = None
 
 
@@ -52,7 +53,10 @@ async def generate(request: web.Request) -> web.Response:
     args, key = msgspec.to_builtins(wanted(body, GenerateRequest)), idempotency_key(request, body)
     if (made := await zeus.jobs.made_before(key)) is not None:
         return _accepted(zeus, made[0])
-    return _accepted(zeus, await zeus.jobs.generate(zeus.config.generate.engine, args, key))
+    with contextlib.ExitStack() as held:
+        named = args.pop("image", None)
+        image = None if named is None else held.enter_context(zeus.uploads.held(named, "image"))
+        return _accepted(zeus, await zeus.jobs.generate(zeus.config.generate.engine, args, key, image=image))
 
 
 def _accepted(zeus: Zeus, job: Job) -> web.Response:

@@ -176,7 +176,7 @@ def _in_our_words(error: BadInput) -> BadInput:
     words = ["model"] if error.code == "unknown_model" else OUR_WORDS
     field = next((OUR_WORDS[word] for word in words if re.search(rf"\b{word}\b", message)), None)
     if field is not None and not message.startswith(f"{field}: "):
-        message = f"{field}: {message}"
+        message = f"{field}: {message.removeprefix('image: ')}"
     return BadInput(message, code=error.code)
 
 

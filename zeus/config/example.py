@@ -15,10 +15,11 @@ EXAMPLES = {
     name: value if isinstance(value, str) and value == "{}" else json.dumps(value)
     for name, value in {
         "description": "what it is", "repository": "owner/name", "revision": "", "folder": "models/my-model",
-        "pipeline": "auto", "dtype": "auto", "device": "auto", "offload": "none", "vae_tiling": False,
-        "vae_slicing": False, "attention": "", "compile": False, "memory": 12.0, "width": 512, "height": 320,
+        "pipeline": "auto", "image_pipeline": "auto", "dtype": "auto", "vae_dtype": "float32", "device": "auto",
+        "offload": "none", "vae_tiling": False, "vae_slicing": False,
+        "attention": "", "compile": False, "memory": 12.0, "width": 512, "height": 320,
         "num_frames": 49, "fps": 24.0, "num_inference_steps": 30, "guidance_scale": 5.0, "max_size": 1280,
-        "max_frames": 257, "size_multiple": 32, "frame_multiple": 8, "arguments": "{}",
+        "max_pixels": 901120, "max_frames": 257, "size_multiple": 32, "frame_multiple": 8, "arguments": "{}",
     }.items()
 }  # fmt: skip
 """A value for each setting of a model, in TOML."""

@@ -18,7 +18,7 @@ from zeus.child import Children, uncancelled
 from zeus.dispatch import Reports
 from zeus.engine import Completed, Engine, Line, MediaInfo, Quality, Span, Version
 from zeus.errors import NoSpace, TaskFailed, ZeusError
-from zeus.files import Files, take_attempt_lock
+from zeus.files import PREVIEW, Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
 from zeus.joblog import JobLog
 from zeus.media import Media
@@ -117,6 +117,11 @@ class LocalTools:
             title=title, crf=crf, metadata=dict(metadata), lock=self._lock_path,
         )  # fmt: skip
 
+    async def still(
+        self, path: Path, *, target: Path | None = None, width: int | None = None, height: int | None = None
+    ) -> tuple[int, int]:
+        return await self._media.still(path, target=target, width=width, height=height, lock=self._lock_path)
+
     async def movie(
         self,
         pictures: Sequence[Path],
@@ -161,6 +166,7 @@ class LocalContext(LocalTools):
         self.input = source
         self.folder = attempt.work
         self.out = attempt.out
+        self.preview = attempt.work / PREVIEW
         self.done = reports.done
         self.published = reports.published
         self.device, self._engine = device, engine

@@ -29,9 +29,14 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     pipeline: Annotated[
         Class | None, Meta(description="The class of diffusers that runs it; auto: what the folder says")
     ] = None
+    image_pipeline: Annotated[
+        Class | None,
+        Meta(description="The class that begins with a picture; auto: the pipeline's own. Unset: it takes no picture"),
+    ] = None
     dtype: Annotated[
         Dtype | None, Meta(description="How its numbers are held; auto: bfloat16 on a GPU, else float32")
     ] = None
+    vae_dtype: Annotated[Dtype | None, Meta(description="The same for what decodes the frames; as dtype")] = None
     device: Annotated[Device | None, Meta(description="What it runs on; auto: the GPU where there is one")] = None
     offload: Annotated[Offload | None, Meta(description="What waits in the computer's memory while it is not used")] = (
         None
@@ -56,6 +61,9 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         Annotated[float, Meta(ge=0, le=100)] | None, Meta(description="How closely to follow the prompt, likewise")
     ] = None
     max_size: Annotated[Side | None, Meta(description="The most that width and height may be")] = None
+    max_pixels: Annotated[
+        Annotated[int, Meta(ge=256, le=1 << 26)] | None, Meta(description="The most that width times height may be")
+    ] = None
     max_frames: Annotated[Frames | None, Meta(description="The most frames that a video may have")] = None
     size_multiple: Annotated[
         Annotated[int, Meta(ge=2, le=256)] | None, Meta(description="Width and height are rounded to multiples of this")

@@ -122,6 +122,16 @@ class Tools(Protocol):
         than 16383 pixels of a WebP or 65535 of others, or a folder that is not empty.
         """
 
+    async def still(
+        self, path: Path, *, target: Path | None = None, width: int | None = None, height: int | None = None
+    ) -> tuple[int, int]:
+        """Decode a single picture whole; its width and height in pixels, upright.
+
+        With `target` it is written there as PNG (8 bits of red, green and blue) in `width` × `height`: as large as
+        covers that, the rest cut off evenly, in sRGB, on black where it is transparent.
+        Raises BadInput for a movie, an animation, a picture of more than 100 million pixels, and what does not decode.
+        """
+
     async def movie(
         self,
         pictures: Sequence[Path],
@@ -175,6 +185,9 @@ class RunContext(Tools, Protocol[A]):
     """A folder of this attempt alone; it goes when the attempt has ended."""
     out: Path
     """The folder whose files are published once `run` has returned. Names beginning with "." are left out."""
+    preview: Path
+    """Where a JPEG may lie that shows how far the work is, until there are files in `out` that do. To be replaced by
+    rename, as often as is worth it; it is what the job's thumbnail shows meanwhile, and never an output."""
 
     done: frozenset[int]
     """The frames that earlier attempts have published: they are not to be made again."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from zeus.engine import Cancelled, Computation
-from zeus.errors import TaskFailed, ZeusError
+from zeus.errors import TaskFailed, WorkerDied, ZeusError
 
+from .faults import is_device_fault, is_out_of_memory
 from .pipelines import SHELF, Loaded, Weights, lower
 
 T = TypeVar("T")
@@ -16,7 +17,8 @@ T = TypeVar("T")
 def fitted(job: Computation, weights: Weights, work: Callable[[Loaded], T], tries: int) -> T:
     """What `work` makes of the pipeline; where memory runs out, once more in the next lower mode, `tries` in all.
 
-    Raises TaskFailed `gpu_out_of_memory`, which says what is needed and what there is.
+    Raises TaskFailed `gpu_out_of_memory`, which says what is needed and what there is, or WorkerDied `device_fault`,
+    with which this process ends: nothing would work in it any more.
     """
     mode: str | None = SHELF.mode(weights)
     while mode is not None and tries:
@@ -37,19 +39,12 @@ def _tried(job: Computation, weights: Weights, mode: str, work: Callable[[Loaded
     except (Cancelled, ZeusError):
         raise
     except Exception as error:
-        if not _is_out_of_memory(error):
-            raise TaskFailed(f"the pipeline failed: {type(error).__name__}: {error}"[:1000], retry=False) from error
-        return None
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch means that memory ran out, on whatever device."""
-    import torch
-
-    # MPS and the CPU raise a plain RuntimeError for it.
-    said = str(error).lower()
-    plain = isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
-    return plain or isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if is_out_of_memory(error):
+            return None
+        reason = f"{type(error).__name__}: {error}"[:1000]
+        if is_device_fault(error):
+            raise WorkerDied(f"the device failed: {reason}", code="device_fault") from error
+        raise TaskFailed(f"the pipeline failed: {reason}", retry=False) from error
 
 
 def _too_little(weights: Weights) -> TaskFailed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
+import inspect
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from typing import Any, Final
 from zeus.engine import Computation
 from zeus.errors import TaskFailed
 
-from .folder import checked
+from .preview import Colours, colours
+from .reading import pipeline_class, read
 
 _LADDER: Final[Mapping[str, tuple[str, ...]]] = {
     "cuda": ("none", "model", "sequential"),
@@ -21,13 +22,7 @@ _LADDER: Final[Mapping[str, tuple[str, ...]]] = {
     "cpu": ("none", "tiled"),
 }
 """The memory modes of a kind of device, from the quickest to the one that needs least of it."""
-_QUIET: Final = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DIFFUSERS_VERBOSITY": "error",
-    "TRANSFORMERS_VERBOSITY": "error",
-}
+_OFFLOADED: Final = ("model", "sequential")
 
 
 @dataclass(frozen=True)
@@ -37,7 +32,9 @@ class Weights:
     name: str
     folder: str
     pipeline: str = "auto"
+    image_pipeline: str = ""
     dtype: str = "auto"
+    vae_dtype: str = ""
     device: str = "auto"
     offload: str = "none"
     vae_tiling: bool = False
@@ -47,13 +44,23 @@ class Weights:
     memory: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loaded:
-    """A pipeline of diffusers on its device, in a memory mode."""
+    """A pipeline of diffusers on its device, in a memory mode; and the one of the same parts that takes a picture."""
 
     weights: Weights
     pipe: Any
+    image_pipe: Any
     mode: str
+    device: str
+    colours: Colours | None = None
+    _placed: Any = None
+
+    def place(self, pipe: Any) -> None:
+        """Make one of the two the one that moves its parts to the device, where that is done as they are used."""
+        if self._placed is None or (self._placed is not pipe and self.mode in _OFFLOADED):
+            _place(pipe, self.weights, self.device, self.mode)
+            self._placed = pipe
 
 
 @dataclass
@@ -97,16 +104,22 @@ def _ladder(weights: Weights) -> tuple[str, ...]:
 
 def _build(job: Computation, weights: Weights, mode: str) -> Loaded:
     """Load a pipeline from its folder; nothing is fetched, and nothing in the folder is run."""
-    job.report({"message": "looking through the folder", "fraction": 0.0})
-    kind = checked(weights.name, Path(weights.folder))
-    device = device_of(weights)
-    job.check()
     job.report({"message": "reading weights", "fraction": 0.0})
-    pipe = _read(weights, kind, _dtype(weights.dtype, device))
-    _check_complete(weights, pipe)
+    device = device_of(weights)
+    dtype = _dtype(weights.dtype, device)
+    vae_dtype = _dtype(weights.vae_dtype, device) if weights.vae_dtype else dtype
+    pipe = read(weights.name, Path(weights.folder), weights.pipeline, dtype, vae_dtype)
     job.check()
-    _place(pipe, weights, device, mode)
-    return Loaded(weights, pipe, mode)
+    loaded = Loaded(weights, pipe, _for_pictures(weights, pipe), mode, device)
+    for each in (pipe, loaded.image_pipe):
+        each.set_progress_bar_config(disable=True)
+    loaded.place(pipe)
+    if weights.compile:
+        for transformer in _transformers(pipe):
+            transformer.compile()
+    job.check()
+    loaded.colours = colours(pipe, device)
+    return loaded
 
 
 def _free() -> None:
@@ -140,50 +153,37 @@ def _dtype(name: str, device: str) -> Any:
     return getattr(torch, name)
 
 
-def _read(weights: Weights, kind: str, dtype: Any) -> Any:
-    os.environ.update(_QUIET)  # before the libraries are imported, which read these once
-    import diffusers
-    import transformers
-
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    wanted = kind if weights.pipeline == "auto" else weights.pipeline
-    found = getattr(diffusers, wanted, None)
-    if not (isinstance(found, type) and issubclass(found, diffusers.DiffusionPipeline)):
-        raise TaskFailed(f"{weights.name}: diffusers has no pipeline {wanted}", code="model_refused", retry=False)
-    read: Any = found
+def _for_pictures(weights: Weights, pipe: Any) -> Any:
+    """The pipeline that begins with a picture, of the same parts; the same one where no other is named."""
+    if weights.image_pipeline in ("", "auto"):
+        return pipe
+    kind = pipeline_class(weights.name, weights.image_pipeline)
+    given = {**pipe.config, **pipe.components}
+    takes = inspect.signature(kind.__init__).parameters
     try:
-        return read.from_pretrained(
-            weights.folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).replace(weights.folder, Path(weights.folder).name)[:500]
-        raise TaskFailed(f"{weights.name} cannot be loaded: {reason}", code="model_refused", retry=False) from error
-
-
-def _check_complete(weights: Weights, pipe: Any) -> None:
-    """Raises TaskFailed for a part that got no weights: diffusers says nothing, and leaves it without numbers."""
-    for part, module in pipe.components.items():
-        for name, tensor in module.named_parameters() if hasattr(module, "named_parameters") else ():
-            if tensor.is_meta:
-                message = f"{weights.name} cannot be loaded: the weights of {part} are not this model's: no {name}"
-                raise TaskFailed(message, code="model_refused", retry=False)
+        return kind(**{name: given[name] for name in takes if name in given})
+    except (TypeError, ValueError, AttributeError) as error:
+        reason = f"{kind.__name__} cannot be made of the parts of {type(pipe).__name__}: {error}"[:500]
+        raise TaskFailed(f"{weights.name}: {reason}", code="model_refused", retry=False) from error
 
 
 def _place(pipe: Any, weights: Weights, device: str, mode: str) -> None:
-    pipe.set_progress_bar_config(disable=True)
     vae = pipe.vae
     if (weights.vae_tiling or mode != "none") and hasattr(vae, "enable_tiling"):
         vae.enable_tiling()
     if (weights.vae_slicing or mode != "none") and hasattr(vae, "enable_slicing"):
         vae.enable_slicing()
-    if weights.attention:
-        pipe.transformer.set_attention_backend(weights.attention)
+    for transformer in _transformers(pipe) if weights.attention else ():
+        transformer.set_attention_backend(weights.attention)
     if mode == "model":
         pipe.enable_model_cpu_offload(device=device)
     elif mode == "sequential":
         pipe.enable_sequential_cpu_offload(device=device)
     else:
         pipe.to(device)
-    if weights.compile:
-        pipe.transformer.compile()
+
+
+def _transformers(pipe: Any) -> list[Any]:
+    """Those that denoise: Wan 2.2 has one for much noise and one for little."""
+    found = (pipe.components.get(name) for name in ("transformer", "transformer_2"))
+    return [each for each in found if each is not None]

@@ -1,4 +1,5 @@
-"""What goes wrong in the worker process: "FAULT at MESSAGE" in a prompt, FAULT one of kill, raise, lack, starve, wait.
+"""What goes wrong in the worker process: "FAULT at MESSAGE" in a prompt, FAULT one of kill, raise, fault,
+lack, starve, wait, deaf.
 
 It happens in the first layer that runs after the pipeline reported MESSAGE, or at once where no layer follows.
 """
@@ -46,6 +47,10 @@ class Faulty:
             os.kill(os.getpid(), signal.SIGKILL)
         elif fault == "raise":
             raise ValueError("the numbers do not add up")
+        elif fault == "fault":
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        elif fault == "deaf":
+            time.sleep(600)
         elif fault in ("lack", "starve"):
             raise torch.OutOfMemoryError("out of memory: tried to allocate 99 GiB")
         elif fault == "wait":
