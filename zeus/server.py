@@ -18,7 +18,7 @@ from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
 from zeus.downloads import Downloads
-from zeus.engine import Engine
+from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
@@ -89,6 +89,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         files = Files(config.storage_path)
         await _open_files(files)
         stack.callback(files.close)
+        await asyncio.to_thread(_open_models, registry, files.models)
         store = await Store.open(files.database, feed.announce, fail)
         stack.push_async_callback(store.close)
         children = Children(store.uuid)
@@ -102,7 +103,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         downloads = _downloads(config, registry, files, children)
         stack.push_async_callback(downloads.close)
         await downloads.open()
-        tools = LocalTools(children, media, inference, files.cache, downloads.managed)
+        tools = LocalTools(children, media, inference, files.cache, downloads.managed, folders)
         selection = Selection(downloads, tools)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
@@ -161,6 +162,12 @@ async def _essential(work: Awaitable[None], fail: Callable[[ZeusError], None]) -
     except Exception as error:
         log.critical("an essential part of the node failed", exc_info=error)
         fail(error if isinstance(error, ZeusError) else StoreFailed(f"An essential part failed: {error!r}."))
+
+
+def _open_models(registry: Registry, folder: Path) -> None:
+    for engine in registry.engines.values():
+        if isinstance(engine, GenerationEngine):
+            engine.open(folder)
 
 
 async def _start_engine(engine: Engine[Any], tools: LocalTools) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
-from zeus.engine import ModelSettings
+from zeus.engine import ModelSettings, extra
 from zeus.errors import ConfigError
 
-from .models import BASIC, Model
+from .models import BASIC, Model, Source
 from .ready import READY
 
-_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate")
+_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "huggingface_hub")
 _HOW: Final = ("pipeline", "dtype", "device", "offload", "vae_tiling", "vae_slicing", "attention", "compile", "memory")
 """What the worker has to know to load it."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WORKER: Final = f"{__package__}.diffusion"
 
 
@@ -28,6 +30,8 @@ def checkpoints(configured: Mapping[str, ModelSettings]) -> Iterator[Model]:
 
 
 def _model(name: str, said: ModelSettings) -> Model:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"models.{name[:80]}: a name has up to 64 letters, digits, dots, dashes and underscores")
     most, frames = said.max_size or 1280, said.max_frames or 257
     model = Model(
         name=name,
@@ -46,7 +50,8 @@ def _model(name: str, said: ModelSettings) -> Model:
         frames=(1, frames),
         size_multiple=said.size_multiple or 32,
         frame_multiple=said.frame_multiple or 1,
-        missing=_missing(name, said),
+        source=Source(said.folder, said.repository, said.revision, said.memory),
+        missing=_missing(name),
     )
     _check(model)
     return model
@@ -54,17 +59,14 @@ def _model(name: str, said: ModelSettings) -> Model:
 
 def _weights(name: str, said: ModelSettings) -> dict[str, Any]:
     told = {field: value for field in _HOW if (value := getattr(said, field)) is not None}
-    return {"name": name, "folder": said.folder or "", **told}
+    return {"name": name, **told}
 
 
-def _missing(name: str, said: ModelSettings) -> str | None:
-    """What this node lacks to use it, for people."""
-    if not said.folder:
-        source = f" what {said.repository} publishes" if said.repository else " its weights"
-        return f"{name} is not on this node: say in models.{name}.folder where{source} can be found"
+def _missing(name: str) -> str | None:
+    """The libraries that this node lacks to use it, for people."""
     absent = [each for each in _NEEDED if find_spec(each) is None]
     if absent:
-        return f"{name} needs {', '.join(absent)}, which `pip install 'zeus-node[inference]'` brings"
+        return f"{name} needs {', '.join(absent)}, which {extra('inference')} brings"
     return None
 
 

@@ -11,6 +11,17 @@ BASIC: Final = frozenset({"prompt", "seed", "width", "height", "num_frames", "fp
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a model's weights come from: a folder of the owner's, which goes before a repository and its commit."""
+
+    folder: str | None = None
+    repository: str | None = None
+    revision: str | None = None
+    memory: float | None = None
+    """GiB that they need on their device."""
+
+
+@dataclass(frozen=True)
 class Model:
     """One way of making frames from a prompt.
 
@@ -42,6 +53,8 @@ class Model:
     """What width and height are rounded to. None: they are taken as they are, and refused where they cannot be."""
     frame_multiple: int = 1
     """The number of frames is rounded to one more than a multiple of this."""
+    source: Source | None = None
+    """None: it needs no weights. Else `arguments` has {"weights": {"folder": str}}."""
     missing: str | None = None
     """Why this node cannot use it, known without trying."""
 

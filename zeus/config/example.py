@@ -14,7 +14,7 @@ from zeus.engine import ModelSettings
 EXAMPLES = {
     name: value if isinstance(value, str) and value == "{}" else json.dumps(value)
     for name, value in {
-        "description": "what it is", "repository": "owner/name", "revision": "", "folder": "models/my-model",
+        "description": "what it is", "repository": "owner/name", "revision": "0" * 40, "folder": "models/my-model",
         "pipeline": "auto", "dtype": "auto", "device": "auto", "offload": "none", "vae_tiling": False,
         "vae_slicing": False, "attention": "", "compile": False, "memory": 12.0, "width": 512, "height": 320,
         "num_frames": 49, "fps": 24.0, "num_inference_steps": 30, "guidance_scale": 5.0, "max_size": 1280,

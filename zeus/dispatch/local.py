@@ -25,6 +25,7 @@ from zeus.model import Job, Place, Task
 from zeus.registry import Registry
 from zeus.selection import Selection
 from zeus.tool import run_tool
+from zeus.worker import call_apart
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class LocalTools:
         inference: InferenceExecutor,
         cache: Path,
         managed: Callable[[str], list[Version]],
+        folders: Sequence[Path] = (),
         label: str = "tools",
     ) -> None:
         self.cache = cache
@@ -46,6 +48,7 @@ class LocalTools:
         self._children = children
         self._media = media
         self._inference = inference
+        self._folders = folders
         self._label = label
         self._log: JobLog | None = None
         self._lock: int | None = None
@@ -104,8 +107,15 @@ class LocalTools:
         )
 
     async def compute(
-        self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        report: Callable[[Any], None] | None = None,
+        apart: bool = False,
     ) -> Any:
+        if apart:
+            return await call_apart(self._children, self._folders, function, arguments, report)
         return await self._inference.call(function, arguments, report=report, lock=self._lock_path)
 
 
@@ -122,7 +132,9 @@ class LocalContext(LocalTools):
         source: Path | None,
         reports: Reports,
     ) -> None:
-        super().__init__(tools._children, tools._media, tools._inference, tools.cache, tools.managed, attempt.label)
+        super().__init__(
+            tools._children, tools._media, tools._inference, tools.cache, tools.managed, tools._folders, attempt.label
+        )
         self.args = args
         self.version = version
         self.span = span

@@ -5,13 +5,14 @@ configured plugin folders or behind an entry point of the group `zeus.engines`. 
 """
 
 from zeus.engine.engine import API_VERSION, Engine, GenerationEngine, NoSettings
-from zeus.engine.facts import Facts, MediaInfo, ModelState, Scene, Span, Stream, Version
+from zeus.engine.extras import extra
+from zeus.engine.facts import Facts, MediaInfo, ModelFacts, ModelState, Scene, Span, Stream, Version
 from zeus.engine.models import ModelSettings
 from zeus.engine.releases import Archive, ReleaseSource
 from zeus.engine.tools import Cancelled, Completed, Computation, Line, Quality, RunContext, Tools
 
 __all__ = [
     "API_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Engine", "Facts", "GenerationEngine", "Line",
-    "MediaInfo", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource", "RunContext", "Scene", "Span",
-    "Stream", "Tools", "Version",
+    "MediaInfo", "ModelFacts", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource", "RunContext",
+    "Scene", "Span", "Stream", "Tools", "Version", "extra",
 ]  # fmt: skip
