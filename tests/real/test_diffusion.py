@@ -6,11 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +15,14 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.conftest import HANG, STUBS, Api, config_for, need
+from tests.conftest import HANG, STUBS, Api, config_for
 from zeus.api.app import Node, running_node
 from zeus.marks import VARIABLE
 
 LIMIT = 5 * HANG
 TINY = {"width": 64, "height": 64, "num_frames": 9, "fps": 8.0, "num_inference_steps": 4}
-HOW = "pip install 'zeus-node[inference]' brings them; with torch==2.13.0 and no GPU, from where CPU builds are"
 
 pytestmark = pytest.mark.timeout(LIMIT)
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the models of tiny_models.py."""
-    missing = [name for name in ("torch", "diffusers", "transformers", "accelerate") if find_spec(name) is None]
-    need(not missing, f"what runs diffusion models ({', '.join(missing)})", HOW)
-    folder = tmp_path_factory.mktemp("models")
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-m", "tests.tiny_models", str(folder)], check=True, cwd=root, timeout=LIMIT)
-    return folder
 
 
 @pytest.fixture

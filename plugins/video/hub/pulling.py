@@ -35,6 +35,7 @@ _DELAY: Final = 0.5
 _OFTEN: Final = 0.2
 """Seconds between two reports."""
 _BLOCK: Final = 1 << 20
+RECORD: Final = "record.json"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -48,7 +49,7 @@ def pull(job: Computation, *, name: str, repository: str, revision: str | None, 
     folder.mkdir(parents=True, exist_ok=True)
     source = Source(hub, repository)
     coming = f".{repository.replace('/', '--')}--"
-    wanted = revision or _begun(folder, coming) or "main"
+    wanted = revision or _begun(folder, repository, coming) or "main"
     commit, published = source.listing(wanted)
     if not _COMMIT.fullmatch(commit) or (revision and commit != revision):
         raise TaskFailed(
@@ -87,7 +88,8 @@ class _Transfer:
         small = [file for file in files[1:] if is_description(file.path)]
         for file in small:
             self._one(file)
-            described(name, self._folder / file.path)
+            if file.path.endswith(".json"):
+                described(name, self._folder / file.path)
         for file in (each for each in files if not is_description(each.path)):
             self._one(file)
         self._tell("looking through the files", now=True)
@@ -185,11 +187,14 @@ def _full_disk(aside: Path) -> Iterator[None]:
         raise NoSpace(f"The storage folder's disk is full; {kept} have come and are kept.") from error
 
 
-def _begun(folder: Path, coming: str) -> str | None:
-    """The commit that is here, or was on its way last; the branch may have moved on since."""
-    found = [path for path in folder.iterdir() if _COMMIT.fullmatch(path.name.removeprefix(coming))]
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    return newest.name.removeprefix(coming) if newest else None
+def _begun(folder: Path, repository: str, coming: str) -> str | None:
+    """The commit of a repository that is here, or was on its way last; the branch may have moved on since."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((folder / RECORD).read_bytes())
+        if record["repository"] == repository:
+            return str(record["revision"])
+    begun = sorted(folder.glob(f"{coming}*"), key=lambda path: path.stat().st_mtime)
+    return begun[-1].name.removeprefix(coming) if begun else None
 
 
 def _put_in_place(folder: Path, aside: Path, commit: str, repository: str) -> None:
@@ -201,7 +206,7 @@ def _put_in_place(folder: Path, aside: Path, commit: str, repository: str) -> No
     record = folder / ".record.new"
     record.write_text(json.dumps({"repository": repository, "revision": commit, "size": size}))
     _sync(record)
-    record.rename(folder / "record.json")
+    record.rename(folder / RECORD)
     _sync(folder)
     for path in folder.iterdir():
         if path.is_dir() and path.name != commit:
