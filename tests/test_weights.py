@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import json
 import shutil
 import threading
@@ -63,8 +64,8 @@ class Job:
 async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     need(find_spec("huggingface_hub"), "huggingface_hub", "the extra `inference` brings it")
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr("zeus_plugins.video.hub.pulling._OFTEN", 0.0)
-    monkeypatch.setattr("zeus_plugins.video.hub.pulling._DELAY", 0.01)
+    monkeypatch.setattr(pulling(), "_OFTEN", 0.0)
+    monkeypatch.setattr(pulling(), "_DELAY", 0.01)
     async with serving() as made:
         yield made
 
@@ -74,12 +75,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "models" / "tiny"
 
 
-async def pull(hub: Hub, home: Path, revision: str | None = None, job: Job | None = None) -> Job:
-    from zeus_plugins.video.hub import pull as work
+def pulling() -> Any:
+    """The module that does it, which cannot be imported where the hub's library is missing."""
+    return importlib.import_module("zeus_plugins.video.hub.pulling")
 
+
+async def pull(hub: Hub, home: Path, revision: str | None = None, job: Job | None = None) -> Job:
     job = job or Job()
     arguments = {"name": "tiny", "repository": REPOSITORY, "revision": revision, "hub": hub.url, "home": str(home)}
-    await asyncio.to_thread(work, job, **arguments)
+    await asyncio.to_thread(pulling().pull, job, **arguments)
     return job
 
 
@@ -164,7 +168,7 @@ async def test_a_hub_without_ranges_sends_all_again(hub: Hub, home: Path) -> Non
 async def test_a_cancel_keeps_what_came(hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.publish(REPOSITORY, pipeline())
     hub.cuts["model.safetensors"] = [6000]
-    monkeypatch.setattr("zeus_plugins.video.hub.pulling._DELAY", HANG)
+    monkeypatch.setattr(pulling(), "_DELAY", HANG)
     job = Job()
     work = asyncio.create_task(pull(hub, home, job=job))
     while part_size(home) < 6000:
@@ -308,9 +312,8 @@ async def test_a_token_of_the_environment_is_sent(hub: Hub, home: Path, monkeypa
 
 async def test_a_token_is_not_sent_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     need(find_spec("huggingface_hub"), "huggingface_hub", "the extra `inference` brings it")
-    from zeus_plugins.video.hub.source import _token
-
-    assert [_token(url) for url in ("https://huggingface.co", "http://127.0.0.1:1", "http://mirror.lan")] == [
+    token = importlib.import_module("zeus_plugins.video.hub.source")._token
+    assert [token(url) for url in ("https://huggingface.co", "http://127.0.0.1:1", "http://mirror.lan")] == [
         None, None, False
     ]  # fmt: skip
 
@@ -327,11 +330,11 @@ async def test_a_disk_that_is_too_small(hub: Hub, home: Path) -> None:
 async def test_a_disk_that_fills_up_meanwhile(hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.publish(REPOSITORY, pipeline())
 
-    def full(transfer: Any, path: Path) -> None:
+    def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("zeus_plugins.video.hub.pulling._sync", lambda path: full(None, path))
+        patched.setattr(pulling(), "_sync", full)
         error = await refusal(hub, home)
     assert isinstance(error, NoSpace) and "have come and are kept" in error.message
     await pull(hub, home)

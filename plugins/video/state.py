@@ -38,7 +38,7 @@ class LoadedModel:
     @property
     def model(self) -> Model:
         """The model, with the folder that its weights are in."""
-        if self._model.load is None:
+        if self._model.source is None:
             return self._model
         told = {**self._model.arguments["weights"], "folder": self.weights.folder or ""}
         return dataclasses.replace(self._model, arguments={**self._model.arguments, "weights": told})

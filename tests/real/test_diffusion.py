@@ -157,7 +157,7 @@ async def test_one_model_makes_room_for_another(start: Start) -> None:
         assert workers() == before and len(before) == 1
         _, engine = await api.get("/api/engines/video?response_type=full")
         assert [each["version"] for each in engine["versions"]] == ["ltx-2b", "procedural", "wan-1b"]
-        assert "models.wan-5b.folder" in engine["system_info"]["wan-5b"]
+        assert "zeus models pull wan-5b" in engine["system_info"]["wan-5b"]
 
 
 async def test_progress_rises_and_a_cancel_is_heard_within_a_step(start: Start) -> None:
