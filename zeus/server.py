@@ -99,7 +99,9 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         inference = InferenceExecutor(children, folders, unload_after=config.generate.unload_after)
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
-        stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
+        stack.push_async_callback(
+            lambda: asyncio.gather(_end_all(starting), _close_models(registry), inference.close())
+        )
         downloads = _downloads(config, registry, files, children)
         stack.push_async_callback(downloads.close)
         await downloads.open()
@@ -168,6 +170,11 @@ def _open_models(registry: Registry, folder: Path) -> None:
     for engine in registry.engines.values():
         if isinstance(engine, GenerationEngine):
             engine.open(folder)
+
+
+async def _close_models(registry: Registry) -> None:
+    engines = [each for each in registry.engines.values() if isinstance(each, GenerationEngine)]
+    await asyncio.gather(*(each.close() for each in engines), return_exceptions=True)
 
 
 async def _start_engine(engine: Engine[Any], tools: LocalTools) -> None:

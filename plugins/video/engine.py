@@ -70,9 +70,12 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         self._library.open(folder)
 
     async def start(self, tools: Tools) -> None:
-        """Pull and load the default model; the rest of the time what is pulled later is this call's to end."""
+        """Pull and load the default model."""
         self._tools = tools
-        await self._library.run(tools)
+        await self._library.start(tools)
+
+    async def close(self) -> None:
+        await self._library.close()
 
     async def ready(self, tools: Tools) -> str | None:
         return None if find_spec("numpy") else "numpy is not installed"

@@ -39,16 +39,18 @@ class Library:
         if self._chosen is None and (chosen := _text(self._choice)) in self.models:
             self._set_default(chosen)
 
-    async def run(self, tools: Tools) -> None:
-        """Pull and load the default model, then stay; when cancelled, end what was begun meanwhile."""
-        self._bring(self._states[self.default], tools)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            for task in self._work:
-                task.cancel()
-            stops = [state.stop() for state in self._states.values()]
-            await asyncio.gather(*self._work, *stops, return_exceptions=True)
+    async def start(self, tools: Tools) -> None:
+        """Pull and load the default model; the state says what came of it."""
+        state = self._states[self.default]
+        if state.stage == "absent":
+            state.pull(tools)
+        await _loaded(state, tools)
+
+    async def close(self) -> None:
+        """End what is under way; of weights that were coming, what came is kept."""
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, *(each.stop() for each in self._states.values()), return_exceptions=True)
 
     def get(self, name: str | None) -> LoadedModel:
         """A model, or the default one. Raises BadInput."""

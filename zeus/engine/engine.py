@@ -57,8 +57,7 @@ class Engine(ABC, Generic[A]):
         self.settings = settings
 
     async def start(self, tools: Tools) -> None:
-        """Prepare what takes long (load a model). Called once, in the background, after the node answers; it may go on
-        for as long as the node runs, and is cancelled when it stops."""
+        """Prepare what takes long (load a model). Called once, in the background, after the node answers."""
 
     async def ready(self, tools: Tools) -> str | None:
         """None when this machine can run the engine, else the reason why it cannot."""
@@ -109,6 +108,9 @@ class GenerationEngine(Engine[A]):
 
     def open(self, folder: Path) -> None:
         """Take up what is here: weights are kept in `folder`/MODEL. Blocks: called once in a thread, before `start`."""
+
+    async def close(self) -> None:
+        """End what is under way: the node stops."""
 
     def model_facts(self) -> Sequence[ModelFacts]:
         """All models and their states; from memory."""
