@@ -47,6 +47,7 @@ setup(
             "diffusers>=0.38",
             "transformers>=4.57",
             "accelerate>=1.10",
+            "huggingface_hub>=1.0",
             "safetensors>=0.8",
             "sentencepiece>=0.2",
             "ftfy>=6.3",

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from zeus_plugins.video import VideoArgs, VideoEngine
+from zeus_plugins.video import VideoArgs, VideoEngine, checkpoints
 from zeus_plugins.video.engine import VideoSettings
 from zeus_plugins.video.ready import READY
 
@@ -31,18 +32,21 @@ def test_what_is_known_of_each_model_can_be_asked_for(name: str) -> None:
     args = settled({"model": name, **picture})
     again = {field: getattr(args, field) for field in args.__struct_fields__ if field != "prompt"}
     assert settled(again) == args
-    assert READY[name].memory and READY[name].description and READY[name].repository
+    assert READY[name].memory and READY[name].description
+    assert READY[name].repository or name == "ltx-2b-distilled"
 
 
 @pytest.mark.parametrize("name", READY)
-def test_a_model_without_weights_says_what_is_missing(name: str) -> None:
+def test_a_model_without_weights_says_how_to_get_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: object())
     state = engine({}).model_state(name)
     assert (state.ready, state.building) == (False, False)
-    assert f"models.{name}.folder" in state.message
+    how = f"zeus models pull {name}" if READY[name].repository else f"models.{name}.folder"
+    assert f"{name} is not on this node: " in state.message and how in state.message
 
 
 async def test_a_model_with_weights_is_a_version(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zeus_plugins.video.checkpoints.find_spec", lambda name: object())
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: object())
     made = engine(default="ltx-2b")
     versions = [(each.version, each.source) for each in await made.versions(None)]  # type: ignore[arg-type]
     assert versions == [("ltx-2b", "configured"), ("procedural", "builtin")]
@@ -51,14 +55,17 @@ async def test_a_model_with_weights_is_a_version(tmp_path: Any, monkeypatch: pyt
 
 
 def test_missing_libraries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zeus_plugins.video.checkpoints.find_spec", lambda name: None)
+    monkeypatch.setattr(checkpoints, "find_spec", lambda name: None)
     state = engine().model_state("ltx-2b")
-    assert not state.ready and "zeus-node[inference]" in state.message
+    assert not state.ready and "pip install -e '.[inference]'" in state.message
+    monkeypatch.setattr("zeus.engine.extras.checkout", lambda: None)
+    assert "the extra `inference` of the package zeus-node" in engine().model_state("ltx-2b").message
 
 
 def test_a_model_knows_the_commit_of_its_weights() -> None:
-    models = {"ltx-2b": ModelSettings(folder="/m", revision="0123abc"), "mine": ModelSettings(folder="/m")}
-    assert [engine(models).models[name].revision for name in ("ltx-2b", "mine", "procedural")] == ["0123abc", "", ""]
+    models = {"ltx-2b": ModelSettings(folder="/m", revision="0" * 40), "mine": ModelSettings(folder="/m")}
+    library = engine(models)._library
+    assert [library.get(name).model.revision for name in ("ltx-2b", "mine", "procedural")] == ["0" * 40, "", ""]
 
 
 def test_the_configuration_goes_before_what_is_known() -> None:
@@ -66,7 +73,7 @@ def test_the_configuration_goes_before_what_is_known() -> None:
     model = engine(models).models["ltx-2b"]
     assert (model.width, model.height, model.num_inference_steps) == (256, 480, 40)
     assert model.arguments["weights"] == {
-        "name": "ltx-2b", "folder": "/m", "pipeline": "LTXConditionPipeline", "image_pipeline": "auto",
+        "name": "ltx-2b", "pipeline": "LTXConditionPipeline", "image_pipeline": "auto",
         "offload": "model", "memory": 18.0,
     }  # fmt: skip
     assert model.arguments["extra"] == {"decode_timestep": 0.1}
@@ -116,6 +123,8 @@ def test_guidance_makes_a_negative_prompt_count() -> None:
     ("name", "said", "words"),
     [
         ("procedural", {"width": 64}, "comes with the engine"),
+        ("../own", {}, "a name has up to 64 letters"),
+        (".own", {}, "a name has up to 64 letters"),
         ("own", {"width": 100}, "models.own.width must be a multiple of 32"),
         ("own", {"width": 2048}, "models.own.width must be .* to 1280"),
         ("ltx-2b", {"max_size": 512}, "models.ltx-2b.width must be .* to 512"),
@@ -127,6 +136,22 @@ def test_guidance_makes_a_negative_prompt_count() -> None:
 def test_defaults_that_no_job_could_ask_for_are_wrong_settings(name: str, said: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         engine({name: ModelSettings(**said)})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("revision", "main"), ("revision", "A" * 40), ("repository", "tiny"), ("repository", "../tiny"), ("folder", 5)],
+)
+def test_settings_that_name_nothing_that_can_be_fetched(field: str, value: Any) -> None:
+    with pytest.raises(msgspec.ValidationError, match=field):
+        msgspec.convert({field: value}, ModelSettings)
+
+
+def test_a_hub_is_a_url() -> None:
+    for wrong in ("", "huggingface.co", "ftp://x", "http://", "http://user:secret@x", "http://x?y"):
+        with pytest.raises(msgspec.ValidationError, match="hub"):
+            msgspec.convert({"hub": wrong}, VideoSettings)
+    assert msgspec.convert({"hub": "http://mirror.lan:81/hf/"}, VideoSettings).hub
 
 
 def test_a_model_of_the_owner() -> None:

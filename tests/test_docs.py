@@ -38,7 +38,8 @@ CODES = (
 )
 """How a code stands in the sources: as an argument, of a class of errors, of what aiohttp raises, of a failed job."""
 NEVER_ANSWERED = {"attempt_over", "config_error", "storage_in_use", "tokens_damaged"}
-"""Codes that end a start or a node, and reach no client."""
+NEVER_ANSWERED |= {"hub_damaged", "hub_refused", "hub_unreachable"}
+"""Codes that end a start, a node or the pull of a model, and reach no client."""
 NOT_YET_ANSWERED: set[str] = set()
 """Codes of functions that no route uses yet. Whoever adds the route takes the code out of here."""
 

@@ -15,7 +15,7 @@ import msgspec
 from tests.conftest import HANG, STUBS, Api, config_for
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"OpenEXR", "PIL", "accelerate", "av", "diffusers", "numpy", "torch", "transformers"}
+HEAVY = {"OpenEXR", "PIL", "accelerate", "av", "diffusers", "huggingface_hub", "numpy", "torch", "transformers"}
 LAYERS = (
     "cli",
     "serving",

@@ -5,6 +5,7 @@ incoming/<id>.part         uploads on their way; those that can be resumed have 
 jobs/<id>/input/           renamed in before the job is stored
 jobs/<id>/attempt-<n>/     LOCK work/ log
 jobs/<id>/out/             published, then never changed
+models/                    weights that engines fetched; each keeps its own order there
 engines/                   managed versions of engines' tools; see zeus/downloads/downloads.py
 trash/                     what is being deleted
 """
@@ -51,13 +52,14 @@ class Files:
         self.trash = root / "trash"
         self.cache = root / "cache"
         self.engines = root / "engines"
+        self.models = root / "models"
         self._lock: IO[bytes] | None = None
         # Threads of its own: hashing and syncing take long, and everyone else's short work must not queue behind them.
         self._threads = ThreadPoolExecutor(4, "zeus-files")
 
     def open(self) -> None:
         """Make the folders and take the lock. Raises StorageInUse."""
-        for folder in (self.incoming, self.jobs, self.trash, self.cache, self.engines):
+        for folder in (self.incoming, self.jobs, self.trash, self.cache, self.engines, self.models):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self.root / "LOCK").open("ab")
         try:

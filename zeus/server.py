@@ -19,7 +19,7 @@ from zeus.child import Children
 from zeus.config import Config
 from zeus.dispatch.local import LocalDispatcher, LocalTools
 from zeus.downloads import Downloads
-from zeus.engine import Engine
+from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
@@ -92,6 +92,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         files = Files(config.storage_path)
         await _open_files(files)
         stack.callback(files.close)
+        await asyncio.to_thread(_open_models, registry, files.models)
         store = await Store.open(files.database, feed.announce, fail)
         stack.push_async_callback(store.close)
         children = Children(store.uuid)
@@ -102,11 +103,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         inference = InferenceExecutor(children, folders, gpus, unload_after=config.generate.unload_after)
         starting: list[asyncio.Task[None]] = []
         # Together, since a worker that is loading a model hears its closed pipe but may not hear a cancel.
-        stack.push_async_callback(lambda: asyncio.gather(_end_all(starting), inference.close()))
+        stack.push_async_callback(
+            lambda: asyncio.gather(_end_all(starting), _close_models(registry), inference.close())
+        )
         downloads = _downloads(config, registry, files, children)
         stack.push_async_callback(downloads.close)
         await downloads.open()
-        tools = LocalTools(children, media, inference, files.cache, downloads.managed)
+        tools = LocalTools(children, media, inference, files.cache, downloads.managed, folders)
         selection = Selection(downloads, tools)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
@@ -165,6 +168,17 @@ async def _essential(work: Awaitable[None], fail: Callable[[ZeusError], None]) -
     except Exception as error:
         log.critical("an essential part of the node failed", exc_info=error)
         fail(error if isinstance(error, ZeusError) else StoreFailed(f"An essential part failed: {error!r}."))
+
+
+def _open_models(registry: Registry, folder: Path) -> None:
+    for engine in registry.engines.values():
+        if isinstance(engine, GenerationEngine):
+            engine.open(folder)
+
+
+async def _close_models(registry: Registry) -> None:
+    engines = [each for each in registry.engines.values() if isinstance(each, GenerationEngine)]
+    await asyncio.gather(*(each.close() for each in engines), return_exceptions=True)
 
 
 async def _start_engine(engine: Engine[Any], tools: LocalTools) -> None:

@@ -174,6 +174,32 @@ class ModelStatus(msgspec.Struct, frozen=True):
     message: str
 
 
+class ModelView(msgspec.Struct, frozen=True, kw_only=True):
+    """One generation model: its `state` is absent, pulling, here, loading, ready or fault, `message` is for people.
+
+    `source`: builtin, configured (a folder of the owner's), synced (from `repository`), or None where nobody said it.
+    `done` of `size` bytes are here, None where that is not known; `memory` in GiB is what its device needs.
+    """
+
+    name: str
+    description: str
+    state: str
+    message: str
+    is_default: bool
+    source: str | None
+    repository: str | None
+    revision: str | None
+    done: int | None
+    size: int | None
+    memory: float | None
+
+
+class ModelList(msgspec.Struct, frozen=True):
+    """All generation models."""
+
+    models: Sequence[ModelView]
+
+
 class Video(msgspec.Struct, frozen=True, kw_only=True):
     """A job of the generation engine as OpenAI's clients know it. Times are whole seconds since 1970.
 

@@ -81,13 +81,15 @@ class Worker:
         memory: int | None = None,
         folders: Sequence[Path] = (),
         env: Mapping[str, str] = MappingProxyType({}),
+        grace: float = GRACE,
     ) -> None:
-        """`env`: variables for the process, beside those of the server."""
+        """`env`: the process's variables beside the server's. `grace`: seconds that it has to hear a cancel."""
         self._children = children
         self._label = label
         self._memory = memory
         self._folders = folders
         self._env = env
+        self._grace = grace
         self._process: Process | None = None
         self.calls = 0
 
@@ -175,7 +177,7 @@ class Worker:
     async def _cancel(self, process: Process) -> None:
         try:
             self._send(process, Cancel())
-            async with asyncio.timeout(GRACE):
+            async with asyncio.timeout(self._grace):
                 while isinstance(await self._receive(process), Report | Beat):
                     pass
         except (TimeoutError, WorkerDied):
@@ -185,6 +187,21 @@ class Worker:
         process, self._process = self._process, None
         if process is not None:
             await self._children.end(process, grace=0)
+
+
+async def call_apart(
+    children: Children,
+    folders: Sequence[Path],
+    function: str,
+    arguments: Mapping[str, Any],
+    report: Callable[[Any], None] | None,
+) -> Any:
+    """Call a function in a worker process of its own, which ends with the call. Raises as `Worker.call` does."""
+    worker = Worker(children, "apart", folders=folders, grace=1.0)
+    try:
+        return await worker.call(function, arguments, report=report)
+    finally:
+        await uncancelled(worker.close())
 
 
 def _error(failure: Failure) -> Exception:

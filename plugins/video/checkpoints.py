@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
-from zeus.engine import Demand, ModelSettings
+from zeus.engine import Demand, ModelSettings, extra
 from zeus.errors import ConfigError
 
-from .models import BASIC, Model
+from .models import BASIC, Model, Source
 from .ready import READY
 
-_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "ftfy")
+_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingface_hub")
 _HOW: Final = (
-    "pipeline",
-    "image_pipeline",
-    "dtype",
-    "vae_dtype",
-    "device",
-    "offload",
-    "vae_tiling",
-    "vae_slicing",
-    "attention",
-    "compile",
-    "memory",
-)
+    "pipeline", "image_pipeline", "dtype", "vae_dtype", "device", "offload", "vae_tiling", "vae_slicing", "attention",
+    "compile", "memory",
+)  # fmt: skip
 """What the worker has to know to load it."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _WORKER: Final = f"{__package__}.diffusion"
 
 
@@ -40,16 +33,18 @@ def checkpoints(configured: Mapping[str, ModelSettings]) -> Iterator[Model]:
 
 
 def _model(name: str, said: ModelSettings) -> Model:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"models.{name[:80]}: a name has up to 64 letters, digits, dots, dashes and underscores")
     most, frames = said.max_size or 1280, said.max_frames or 257
-    extra = dict(said.arguments or {})
+    arguments = dict(said.arguments or {})
     # Where the timesteps are fixed, their number is too.
-    steps = None if "timesteps" in extra else said.num_inference_steps or 30
+    steps = None if "timesteps" in arguments else said.num_inference_steps or 30
     model = Model(
         name=name,
         description=said.description or "a model of this node's owner",
         load=f"{_WORKER}:load",
         generate=f"{_WORKER}:generate",
-        arguments={"weights": _weights(name, said), "extra": extra},
+        arguments={"weights": _weights(name, said), "extra": arguments},
         honours=_honours(said, steps),
         width=said.width or 512,
         height=said.height or 320,
@@ -62,11 +57,11 @@ def _model(name: str, said: ModelSettings) -> Model:
         frames=(1, frames),
         size_multiple=said.size_multiple or 32,
         frame_multiple=said.frame_multiple or 1,
-        revision=said.revision or "",
+        source=Source(said.folder, said.repository, said.revision, said.memory),
         demand=_demand(said),
         needs_image=said.image_pipeline is not None and (said.pipeline or "").endswith("ImageToVideoPipeline"),
         previews=True,
-        missing=_missing(name, said),
+        missing=_missing(name),
     )
     _check(model)
     return model
@@ -79,7 +74,7 @@ def _honours(said: ModelSettings, steps: int | None) -> frozenset[str]:
 
 def _weights(name: str, said: ModelSettings) -> dict[str, Any]:
     told = {field: value for field in _HOW if (value := getattr(said, field)) is not None}
-    return {"name": name, "folder": said.folder or "", **told}
+    return {"name": name, **told}
 
 
 def _demand(said: ModelSettings) -> Demand:
@@ -90,14 +85,11 @@ def _demand(said: ModelSettings) -> Demand:
     return Demand(f"gpu:{number}" if number else "gpu", round((said.memory or 0) * 2**30))
 
 
-def _missing(name: str, said: ModelSettings) -> str | None:
-    """What this node lacks to use it, for people."""
-    if not said.folder:
-        source = f" what {said.repository} publishes" if said.repository else " its weights"
-        return f"{name} is not on this node: say in models.{name}.folder where{source} can be found"
+def _missing(name: str) -> str | None:
+    """The libraries that this node lacks to use it, for people."""
     absent = [each for each in _NEEDED if find_spec(each) is None]
     if absent:
-        return f"{name} needs {', '.join(absent)}, which `pip install 'zeus-node[inference]'` brings"
+        return f"{name} needs {', '.join(absent)}, which {extra('inference')} brings"
     return None
 
 

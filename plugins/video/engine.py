@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -14,14 +14,25 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta
 
-from zeus.engine import Demand, Facts, GenerationEngine, ModelSettings, ModelState, RunContext, Span, Tools, Version
+from zeus.engine import (
+    Demand,
+    Facts,
+    GenerationEngine,
+    ModelFacts,
+    ModelSettings,
+    ModelState,
+    RunContext,
+    Span,
+    Tools,
+    Version,
+)  # fmt: skip
 from zeus.errors import BadInput, ConfigError, TaskFailed, WorkerDied, ZeusError
 
 from .arguments import VideoArgs
 from .checkpoints import checkpoints
 from .files import TARGETS, note_rate, told
+from .library import Library
 from .models import PROCEDURAL, Model
-from .state import LoadedModel
 
 _GRACE: Final = 2.0
 """Seconds that one side has to say why it failed, once the other one has."""
@@ -32,8 +43,14 @@ _OPTIONS: Final = ("negative_prompt", "num_inference_steps", "guidance_scale", "
 class VideoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[engines.video]`."""
 
-    model: str = PROCEDURAL.name
-    """The model of jobs that name none."""
+    model: str | None = None
+    """The model of jobs that name none; None: the one that was chosen by `use_model`, at first `procedural`."""
+    hub: Annotated[
+        str, Meta(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$", title="a URL that begins with https:// or http://")
+    ] = "https://huggingface.co"
+    """Where repositories are published, or a mirror of it that speaks the same protocol."""
+    offline: bool = False
+    """Whether nothing is asked of the hub."""
     crf: Annotated[int, Meta(ge=0, le=51)] = 18
     """How much an mp4 loses: less is better and larger."""
     metadata: bool = True
@@ -54,12 +71,9 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     def __init__(self, settings: VideoSettings, models: Mapping[str, ModelSettings] = MappingProxyType({})) -> None:
         super().__init__(settings, models)
         self.models = self.known(models)
-        self._default = settings.model
-        if settings.model not in self.models:
-            raise ConfigError(f'there is no video model "{settings.model}": {_listed(self.models)}')
-        self._states = {
-            name: LoadedModel(model, is_default=name == self._default) for name, model in self.models.items()
-        }
+        self._library = Library(
+            self.models, engine=self.name, chosen=settings.model, hub=None if settings.offline else settings.hub
+        )
 
     def known(self, settings: Mapping[str, ModelSettings]) -> Mapping[str, Model]:
         """All models by name, with what the configuration says. Raises ConfigError."""
@@ -67,28 +81,44 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             raise ConfigError(f"models.{taken[0]}: this model comes with the engine and has no settings")
         return {**self.built_in, **{model.name: model for model in checkpoints(settings)}}
 
+    def open(self, folder: Path) -> None:
+        self._library.open(folder)
+
     async def start(self, tools: Tools) -> None:
-        """Load the default model."""
-        await self._states[self._default].prepare(tools.on(self.name, self.models[self._default].demand))
+        """Pull and load the default model."""
+        await self._library.start(tools)
+
+    async def close(self) -> None:
+        await self._library.close()
 
     async def ready(self, tools: Tools) -> str | None:
         return None if find_spec("numpy") else "numpy is not installed"
 
     async def versions(self, tools: Tools) -> list[Version]:
-        here = [name for name, model in self.models.items() if model.missing is None]
-        ordered = sorted(here, key=lambda name: name != self._default)
         sources = {True: "builtin", False: "configured"}
-        return [Version(version=name, source=sources[name in self.built_in]) for name in ordered]
+        return [Version(version=name, source=sources[name in self.built_in]) for name in self._library.here()]
 
     async def help(self, tools: Tools) -> str:
         models = "\n".join(f"  {model.name}: {model.description}" for model in self.models.values())
-        return f"{await super().help(tools)}\nModels, of which {self._default} is the default:\n{models}\n"
+        return f"{await super().help(tools)}\nModels, of which {self._library.default} is the default:\n{models}\n"
 
     async def system_info(self, tools: Tools) -> dict[str, str]:
-        return {name: f"{state.state.message}; {self.models[name].description}" for name, state in self._states.items()}
+        return {each.name: f"{each.message}; {each.description}" for each in self._library.facts()}
 
     def model_state(self, model: str | None = None) -> ModelState:
-        return self._states[self._model(model).name].state
+        return self._library.get(model).state
+
+    def model_facts(self) -> Sequence[ModelFacts]:
+        return self._library.facts()
+
+    async def pull_model(self, model: str, tools: Tools) -> None:
+        self._library.pull(model, tools)
+
+    async def remove_model(self, model: str, tools: Tools) -> None:
+        await self._library.remove(model)
+
+    async def use_model(self, model: str, tools: Tools) -> None:
+        await self._library.use(model, tools)
 
     def lasting(self, seconds: float, model: str | None = None) -> Mapping[str, Any]:
         return {"num_frames": round(seconds * self._model(model).fps)}
@@ -125,7 +155,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
     async def run(self, context: RunContext[VideoArgs]) -> None:
         model = self._model(context.args.model)
         args, _ = self.settle(context.args, None)
-        state = self._states[model.name]
+        state = self._library.get(model.name)
         context.note(f"model {model.name}: {model.description}")
         if model.size_multiple:
             context.note(
@@ -134,12 +164,13 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             )
         context.note(f"seed {args.seed}, {args.width}×{args.height}, {args.num_frames} frames at {args.fps:g} a second")
         tools = context.on(self.name, model.demand)
-        await state.wait(tools)
-        try:
-            await self._make(context, model, args)
-        except WorkerDied as error:
-            state.crashed(error, tools)
-            raise
+        with state.used():
+            await state.wait(tools)
+            try:
+                await self._make(context, state.model, args)
+            except WorkerDied as error:
+                state.crashed(error, tools)
+                raise
         state.worked()
 
     async def _make(self, context: RunContext[VideoArgs], model: Model, args: VideoArgs) -> None:
@@ -178,11 +209,7 @@ class VideoEngine(GenerationEngine[VideoArgs]):
         note_rate(context.note, args.fps, made)
 
     def _model(self, name: str | None) -> Model:
-        try:
-            return self.models[self._default if name is None else name]
-        except KeyError:
-            known = _listed(self.models)
-            raise BadInput(f'there is no model "{(name or "")[:80]}": {known}', code="unknown_model") from None
+        return self.models[self._library.get(name).name]
 
     def _format(self, wanted: str | None) -> str:
         chosen = (wanted or self.export_formats[0]).lower()
@@ -190,10 +217,6 @@ class VideoEngine(GenerationEngine[VideoArgs]):
             known = ", ".join(self.export_formats)
             raise BadInput(f'export_format: the video engine cannot make "{chosen[:80]}", only {known}')
         return chosen
-
-
-def _listed(models: Mapping[str, Model]) -> str:
-    return f"known are {', '.join(sorted(models))}"
 
 
 def _said_or(args: VideoArgs, model: Model, field: str) -> Any:

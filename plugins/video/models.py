@@ -13,6 +13,17 @@ BASIC: Final = frozenset({"prompt", "seed", "width", "height", "num_frames", "fp
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a model's weights come from: a folder of the owner's, which goes before a repository and its commit."""
+
+    folder: str | None = None
+    repository: str | None = None
+    revision: str | None = None
+    memory: float | None = None
+    """GiB that they need on their device."""
+
+
+@dataclass(frozen=True)
 class Model:
     """One way of making frames from a prompt.
 
@@ -47,6 +58,8 @@ class Model:
     """What width and height are rounded to. None: they are taken as they are, and refused where they cannot be."""
     frame_multiple: int = 1
     """The number of frames is rounded to one more than a multiple of this."""
+    source: Source | None = None
+    """None: it needs no weights. Else `arguments` has {"weights": {"folder": str}}."""
     revision: str = ""
     """The commit of its weights, where it is known."""
     demand: Demand = field(default_factory=Demand)

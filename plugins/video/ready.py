@@ -10,6 +10,8 @@ from zeus.engine import ModelSettings
 
 # The decoder of LTX denoises a little itself and wants to know how much, and so does a picture to begin with.
 _LTX_NOISE: Final = {"decode_timestep": 0.05, "decode_noise_scale": 0.025, "image_cond_noise_scale": 0.025}
+_LTX_DISTILLED: Final = [1000, 993, 987, 981, 975, 909, 725, 0.03]
+"""The timesteps that its distilled models were made for."""
 _LTX: Final = ModelSettings(
     pipeline="LTXConditionPipeline", image_pipeline="auto", width=704, height=480, num_frames=121, fps=24.0,
     size_multiple=32, frame_multiple=8, max_size=1280, max_pixels=1280 * 704, max_frames=257, arguments=_LTX_NOISE,
@@ -32,6 +34,11 @@ READY: Final[Mapping[str, ModelSettings]] = MappingProxyType(
             repository="Lightricks/LTX-Video-0.9.5",
             num_inference_steps=40, guidance_scale=3.0, memory=18.0,
         ).over(_LTX),
+        "ltx-2b-distilled": ModelSettings(
+            description="LTX-Video 2B distilled: the quickest, eight steps without guidance, from text or a picture",
+            guidance_scale=1.0, memory=18.0,
+            arguments={**_LTX_NOISE, "timesteps": _LTX_DISTILLED},
+        ).over(_LTX),
         "ltx-13b": ModelSettings(
             description="LTX-Video 13B: finer and slower than 2B, from text or a picture",
             repository="Lightricks/LTX-Video-0.9.7-dev",
@@ -42,7 +49,7 @@ READY: Final[Mapping[str, ModelSettings]] = MappingProxyType(
             description="LTX-Video 13B distilled: eight steps without guidance, from text or a picture",
             repository="Lightricks/LTX-Video-0.9.8-13B-distilled",
             guidance_scale=1.0, memory=40.0,
-            arguments={**_LTX_NOISE, "timesteps": [1000, 993, 987, 981, 975, 909, 725, 0.03]},
+            arguments={**_LTX_NOISE, "timesteps": _LTX_DISTILLED},
         ).over(_LTX),
         "wan-1b": ModelSettings(
             description="Wan 2.1 1.3B: small, from text alone",

@@ -36,6 +36,8 @@ GOOD: Mapping[str, Good] = {
     "POST /v1/videos/extensions": Good(400),
     "POST /v1/videos/characters": Good(400),
     "GET /v1/videos/characters/{character_id}": Good(400),
+    "POST /api/models/{model}/pull": Good(202),
+    "POST /api/models/{model}/remove": Good(400),
     "GET /api/jobs/{job_id}/download": Good(query="filename=out.mp4"),
     "POST /api/jobs/{job_id}/cancel": Good(query="confirm=1"),
     "POST /api/jobs/{job_id}/delete": Good(query="confirm=1", path="/api/jobs/{spare_job}/delete"),
@@ -67,12 +69,15 @@ UPLOAD_ID = {**each(No(400, "invalid_upload_id", "upload's id"), "nul", "newline
              "empty": No(404, "not_found", "route"), "unknown": No(404, "upload_not_found", "nothing")}  # fmt: skip
 ENGINE = {**each(No(404, "engine_not_found", "engine"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
           "empty": No(404, "not_found", "route")}  # fmt: skip
+MODEL = {**each(No(404, "model_not_found", "model"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
+         "empty": No(404, "not_found", "route")}  # fmt: skip
 STATUS = No(400, "invalid_status", "status")
 UNSUPPORTED = No(400, "unsupported_operation", "characters")
 PATHS: Mapping[str, Outcomes] = {
     "character_id": {**each(UNSUPPORTED, "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
                      "empty": No(404, "not_found", "route")},
     "job_id": JOB_ID,
+    "model": MODEL,
     "upload_id": UPLOAD_ID,
     "engine": ENGINE,
     "status": {**each(STATUS, "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),

@@ -104,6 +104,7 @@ def _made(sender: Sender) -> dict[str, str]:
     spare_video = sender.send_json("POST", "/v1/videos", GOOD["POST /v1/videos"].body).json["id"]
     return {
         "managed": "4.1.0",
+        "model": "procedural",
         "character_id": "nobody",
         "spare_video": spare_video,
         "job_id": video,

@@ -12,11 +12,8 @@ import importlib
 import io
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from tests.conftest import HANG, STUBS, Api, config_for, need
+from tests.conftest import HANG, STUBS, Api, config_for
 from zeus.api.app import running_node
 from zeus.engine import ModelSettings
 from zeus.errors import TaskFailed
@@ -35,8 +32,9 @@ from zeus.marks import VARIABLE
 
 LIMIT = 5 * HANG
 TINY = {"width": 64, "height": 64, "num_frames": 9, "fps": 8.0, "num_inference_steps": 4}
-HOW = "pip install 'zeus-node[inference]' brings them; with torch==2.13.0 and no GPU, from where CPU builds are"
 SIZE = "sizes are rounded to multiples of 32"
+
+OTHERS: set[int] = set()
 
 pytestmark = [pytest.mark.timeout(LIMIT), pytest.mark.asyncio(loop_scope="module")]
 
@@ -109,13 +107,10 @@ LTX = {
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the models of tiny_models.py, and spoiled ones."""
-    missing = [name for name in ("torch", "diffusers", "transformers", "accelerate", "ftfy") if find_spec(name) is None]
-    need(not missing, f"what runs diffusion models ({', '.join(missing)})", HOW)
-    folder = tmp_path_factory.mktemp("models")
-    root = Path(__file__).parents[2]
-    subprocess.run([sys.executable, "-m", "tests.tiny_models", str(folder)], check=True, cwd=root, timeout=LIMIT)
+def models(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of tiny_models.py, and spoiled ones."""
+    OTHERS.update(workers())
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("spoiled") / "models")
     for name in (*SPOILED, *FAULTS):
         shutil.copytree(folder / "ltx", folder / name)
     for name, fault in FAULTS.items():
@@ -196,12 +191,12 @@ async def past(api: Api, job_id: str, percent: int) -> None:
 
 
 def workers() -> list[int]:
-    """The processes that hold models."""
+    """The processes that hold models, but for those of nodes that other tests have left running."""
     found = []
     for each in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             found += [each.pid] if "inference" in each.environ().get(VARIABLE, "") else []
-    return found
+    return [pid for pid in found if pid not in OTHERS]
 
 
 def digest(data: bytes) -> str:

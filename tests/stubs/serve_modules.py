@@ -11,7 +11,7 @@ import msgspec
 from zeus.api.app import serve
 from zeus.config import Config
 
-HEAVY = ("OpenEXR", "PIL", "av", "diffusers", "numpy", "torch", "transformers")
+HEAVY = ("OpenEXR", "PIL", "av", "diffusers", "huggingface_hub", "numpy", "torch", "transformers")
 
 if __name__ == "__main__":
     config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)

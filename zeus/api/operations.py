@@ -68,6 +68,16 @@ KEY = ("Idempotency-Key",)
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/model-status"): Operation("Whether the generation model can be used", {200: wire.ModelStatus}),
+    ("GET", "/api/models"): Operation("The generation models and their states", {200: wire.ModelList}),
+    ("POST", "/api/models/{model}/pull"): Operation(
+        "Fetch a model's weights", {202: wire.ModelView, 404: wire.ErrorBody, 409: wire.ErrorBody}
+    ),
+    ("POST", "/api/models/{model}/remove"): Operation(
+        "Remove fetched weights", {200: wire.ModelView, 404: wire.ErrorBody, 409: wire.ErrorBody}
+    ),
+    ("POST", "/api/models/{model}/use"): Operation(
+        "Make a model the default one", {200: wire.ModelView, 404: wire.ErrorBody, 409: wire.ErrorBody}
+    ),
     ("POST", "/api/generate"): Operation(
         "Make a video from a prompt", {202: wire.JobAccepted, 409: wire.ErrorBody, 503: wire.ErrorBody},
         takes=GenerateRequest, example={"prompt": "a red fox running through snow at dusk"}, headers=KEY,

@@ -19,6 +19,7 @@ from zeus.api import (
     events,
     generate,
     jobs,
+    models,
     openapi,
     outputs,
     presets,
@@ -52,6 +53,10 @@ class Route(msgspec.Struct, frozen=True):
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/model-status", generate.model_status, READ),
     Route("POST", "/api/generate", generate.generate, SUBMIT),
+    Route("GET", "/api/models", models.models, READ),
+    Route("POST", "/api/models/{model}/pull", models.pull, ADMIN),
+    Route("POST", "/api/models/{model}/remove", models.remove, ADMIN),
+    Route("POST", "/api/models/{model}/use", models.use, ADMIN),
     Route("GET", "/files/{job_id:(?s:.+)}/out.mp4", generate.video, READ),
     Route("POST", "/v1/videos", videos.create, SUBMIT),
     Route("GET", "/v1/videos", videos.videos, READ),

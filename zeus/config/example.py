@@ -14,7 +14,7 @@ from zeus.engine import ModelSettings
 EXAMPLES = {
     name: value if isinstance(value, str) and value == "{}" else json.dumps(value)
     for name, value in {
-        "description": "what it is", "repository": "owner/name", "revision": "", "folder": "models/my-model",
+        "description": "what it is", "repository": "owner/name", "revision": "0" * 40, "folder": "models/my-model",
         "pipeline": "auto", "image_pipeline": "auto", "dtype": "auto", "vae_dtype": "float32", "device": "auto",
         "offload": "none", "vae_tiling": False, "vae_slicing": False,
         "attention": "", "compile": False, "memory": 12.0, "width": 512, "height": 320,

@@ -12,16 +12,11 @@ from msgspec import Meta
 from platformdirs import user_data_path
 
 from zeus.engine import ModelSettings
+from zeus.engine.extras import checkout as checkout
 
 MIB, GIB = 1024**2, 1024**3
 NODE_NAME = r"^[A-Za-z0-9._-]{1,63}$"
 Texts = tuple[str, ...]
-
-
-def checkout() -> Path | None:
-    """The folder of the checkout that this package runs from, or None when it is installed."""
-    folder = Path(__file__).resolve().parents[2]
-    return folder if (folder / "run.py").is_file() else None
 
 
 def host_name() -> str:

@@ -26,6 +26,7 @@ from zeus.model import Assignment, Demand, Job, Place, suitable
 from zeus.registry import Registry
 from zeus.selection import Selection
 from zeus.tool import run_tool
+from zeus.worker import call_apart
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class LocalTools:
         inference: InferenceExecutor,
         cache: Path,
         managed: Callable[[str], list[Version]],
+        folders: Sequence[Path] = (),
         label: str = "tools",
     ) -> None:
         self.cache = cache
@@ -47,6 +49,7 @@ class LocalTools:
         self._children = children
         self._media = media
         self.inference = inference
+        self._folders = folders
         self._label = label
         self.device: int | None = None
         self._engine = ""
@@ -63,7 +66,7 @@ class LocalTools:
         return self._on(engine, devices[0] if devices else None)
 
     def _on(self, engine: str, device: int | None) -> LocalTools:
-        tools = LocalTools(self._children, self._media, self.inference, self.cache, self.managed)
+        tools = LocalTools(self._children, self._media, self.inference, self.cache, self.managed, self._folders)
         tools.device, tools._engine = device, engine
         return tools
 
@@ -137,8 +140,15 @@ class LocalTools:
         )
 
     async def compute(
-        self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        report: Callable[[Any], None] | None = None,
+        apart: bool = False,
     ) -> Any:
+        if apart:
+            return await call_apart(self._children, self._folders, function, arguments, report)
         return await self.inference.call(
             function, arguments, device=self.device, engine=self._engine, report=report, lock=self._lock_path
         )
@@ -159,7 +169,9 @@ class LocalContext(LocalTools):
         source: Path | None,
         reports: Reports,
     ) -> None:
-        super().__init__(tools._children, tools._media, tools.inference, tools.cache, tools.managed, attempt.label)
+        super().__init__(
+            tools._children, tools._media, tools.inference, tools.cache, tools.managed, tools._folders, attempt.label
+        )
         self.args = args
         self.version = version
         self.span = span

@@ -6,7 +6,8 @@ configured plugin folders or behind an entry point of the group `zeus.engines`. 
 
 from zeus import __version__ as ZEUS_VERSION
 from zeus.engine.engine import API_VERSION, Engine, GenerationEngine, NoSettings
-from zeus.engine.facts import Facts, MediaInfo, ModelState, Scene, Span, Stream, Version
+from zeus.engine.extras import extra
+from zeus.engine.facts import Facts, MediaInfo, ModelFacts, ModelState, Scene, Span, Stream, Version
 from zeus.engine.models import ModelSettings
 from zeus.engine.releases import Archive, ReleaseSource
 from zeus.engine.tools import Cancelled, Completed, Computation, Line, Quality, RunContext, Tools
@@ -14,6 +15,6 @@ from zeus.model import Demand
 
 __all__ = [
     "API_VERSION", "ZEUS_VERSION", "Archive", "Cancelled", "Completed", "Computation", "Demand", "Engine", "Facts",
-    "GenerationEngine", "Line", "MediaInfo", "ModelSettings", "ModelState", "NoSettings", "Quality", "ReleaseSource",
-    "RunContext", "Scene", "Span", "Stream", "Tools", "Version",
+    "GenerationEngine", "Line", "MediaInfo", "ModelFacts", "ModelSettings", "ModelState", "NoSettings", "Quality",
+    "ReleaseSource", "RunContext", "Scene", "Span", "Stream", "Tools", "Version", "extra",
 ]  # fmt: skip

@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Generic, Literal
 
 import msgspec
 
-from zeus.engine.facts import Facts, ModelState, Span, Version
+from zeus.engine.facts import Facts, ModelFacts, ModelState, Span, Version
 from zeus.engine.models import ModelSettings
 from zeus.engine.releases import ReleaseSource
 from zeus.engine.tools import A, RunContext, Tools
-from zeus.errors import BadInput
+from zeus.errors import BadInput, Conflict
 from zeus.model import Demand
 
 API_VERSION = 1
@@ -113,6 +113,29 @@ class GenerationEngine(Engine[A]):
     def __init__(self, settings: Any, models: Mapping[str, ModelSettings] = MappingProxyType({})) -> None:
         super().__init__(settings)
         self.model_settings = models
+
+    def open(self, folder: Path) -> None:
+        """Take up what is here: weights are kept in `folder`/MODEL. Blocks: called once in a thread, before `start`."""
+
+    async def close(self) -> None:
+        """End what is under way: the node stops."""
+
+    def model_facts(self) -> Sequence[ModelFacts]:
+        """All models and their states; from memory."""
+        return ()
+
+    async def pull_model(self, model: str, tools: Tools) -> None:
+        """Begin to bring a model's weights here. Raises Conflict `cannot_pull`, which says why that is not possible."""
+        raise Conflict(f'the engine "{self.name}" fetches no models', code="cannot_pull")
+
+    async def remove_model(self, model: str, tools: Tools) -> None:
+        """Remove the weights that were pulled, or are on their way. Raises BadInput `not_managed` for a model whose
+        weights are the owner's own, Conflict `model_in_use` while a job uses it."""
+        raise BadInput(f'the engine "{self.name}" has fetched no models', code="not_managed")
+
+    async def use_model(self, model: str, tools: Tools) -> None:
+        """Make a model the default one, for good. Raises Conflict where the configuration says which it is."""
+        raise Conflict(f'the engine "{self.name}" has one default model', code="model_configured")
 
     @abstractmethod
     def model_state(self, model: str | None = None) -> ModelState:

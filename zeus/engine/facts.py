@@ -92,6 +92,27 @@ class Facts(msgspec.Struct, frozen=True):
     made_by: str | None = None
 
 
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One generation model of an engine.
+
+    `state`: absent, pulling, here, loading, ready or fault; `message` says more. `source` is where its weights come
+    from: builtin (it needs none), configured (a folder of the owner's) or synced (from `repository`); None where nobody
+    has said it. `done` of `size` bytes are here, as far as that is known; `memory` in GiB is what its device needs.
+    """
+
+    name: str
+    description: str
+    state: str
+    message: str
+    is_default: bool = False
+    source: str | None = None
+    repository: str | None = None
+    revision: str | None = None
+    done: int | None = None
+    size: int | None = None
+    memory: float | None = None
+
+
 class ModelState(msgspec.Struct, frozen=True):
     """Whether a generation model can be used. Neither ready nor building means a fault or a shutdown."""
 

@@ -14,6 +14,10 @@ Device = Annotated[str, Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$", tit
 Dtype = Annotated[Literal["auto", "float32", "float16", "bfloat16"], Meta(title="auto, float32, float16 or bfloat16")]
 Offload = Annotated[Literal["none", "model", "sequential"], Meta(title="none, model or sequential")]
 Class = Annotated[str, Meta(pattern=r"^(auto|[A-Z][A-Za-z0-9]*)$", title="auto or the name of a pipeline's class")]
+Repository = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$", title="OWNER/NAME")
+]
+Commit = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$", title="a commit: 40 digits and letters from a to f")]
 Table = Annotated[dict[str, Any], Meta(title="a table")]
 
 
@@ -21,8 +25,10 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """`[models.NAME]`; what is not said is as the engine has it for a model of that name."""
 
     description: Annotated[Text | None, Meta(description="One sentence for people")] = None
-    repository: Annotated[Text | None, Meta(description="Where its weights are published, as OWNER/NAME")] = None
-    revision: Annotated[Text | None, Meta(description="The commit of the repository")] = None
+    repository: Annotated[Repository | None, Meta(description="Where its weights are published, as OWNER/NAME")] = None
+    revision: Annotated[
+        Commit | None, Meta(description="The commit of the repository; not said: what its branch main is when pulled")
+    ] = None
     folder: Annotated[Text | None, Meta(description="The folder that holds its weights, as diffusers saves them")] = (
         None
     )

@@ -153,9 +153,15 @@ class Tools(Protocol):
         """
 
     async def compute(
-        self, function: str, arguments: Mapping[str, Any], *, report: Callable[[Any], None] | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        report: Callable[[Any], None] | None = None,
+        apart: bool = False,
     ) -> Any:
-        """Call `"package.module:function"` in the inference executor, a process apart from the server.
+        """Call `"package.module:function"` in the inference executor, a process apart from the server; with `apart` in
+        a process of its own, which ends with the call and neither waits for a device nor holds one up.
 
         The function is called as `function(job, **arguments)`. `job.report(value)` reaches `report` here, and
         `job.check()` raises Cancelled in there once the caller was cancelled. Arguments, reports and the result are

@@ -12,6 +12,7 @@ from zeus.peers.connection import Connection, ServerRefused, ServerUnreachable, 
 from zeus.peers.engines import EngineCalls
 from zeus.peers.events import JobEvent, events
 from zeus.peers.jobs import JobCalls
+from zeus.peers.models import ModelCalls
 from zeus.peers.transfer import DownloadDamaged
 from zeus.peers.updates import JobUpdates
 from zeus.wire import FullStatus, JobList, PresetList, Snapshot, StatusView
@@ -22,7 +23,7 @@ API_VERSION = "0.1"
 """The version of the farm API that this client's routes are of."""
 
 
-class RenderServerProxy(JobCalls, EngineCalls):
+class RenderServerProxy(JobCalls, EngineCalls, ModelCalls):
     """A node, as its clients see it. Use it as `async with RenderServerProxy("http://render-1:8080") as server:`.
 
     Every method raises ServerUnreachable or ServerRefused. Reads are tried three times. A `session` of your own is

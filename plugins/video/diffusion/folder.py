@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from zeus.errors import TaskFailed
 
-_CODE: Final = frozenset({".py", ".pyc", ".so", ".dll", ".dylib"})
-_PICKLES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".npy", ".npz"})
+CODE: Final = frozenset({".py", ".pyc", ".so", ".dll", ".dylib"})
+PICKLES: Final = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle", ".joblib", ".npy", ".npz"})
 _LIBRARIES: Final = frozenset({"diffusers", "transformers"})
-_INDEX: Final = "model_index.json"
+INDEX: Final = "model_index.json"
+_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MOST: Final = 64 << 20
 """Bytes that a description may have: a JSON file, or the header of safetensors."""
 
@@ -22,44 +23,55 @@ def checked(name: str, folder: Path) -> str:
 
     Raises TaskFailed `model_refused`, whose message says which file and why.
     """
-    index = _json(name, folder / _INDEX) if folder.is_dir() else None
+    index = described(name, folder / INDEX) if folder.is_dir() else None
     if not isinstance(index, dict):
-        raise _refused(name, f"{folder.name} is no folder with a {_INDEX} that says what is in it")
+        raise _refused(name, f"{folder.name} is no folder with a {INDEX} that says what is in it")
     for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         _check_file(name, path, path.relative_to(folder))
-    for part, said in _parts(index):
-        _check_part(name, folder, part, said)
+    for part in parts(name, index):
+        if not (folder / part).is_dir():
+            raise _refused(name, f"the folder of {part} is missing")
     kind = index.get("_class_name")
     if not isinstance(kind, str) or not kind.endswith("Pipeline"):
-        raise _refused(name, f"{_INDEX} names no pipeline")
+        raise _refused(name, f"{INDEX} names no pipeline")
     return kind
+
+
+def described(name: str, path: Path) -> Any:
+    """What a JSON file says; None where there is no file. Raises TaskFailed for one that asks for code."""
+    said = _json(name, path)
+    if isinstance(said, dict) and "auto_map" in said:
+        raise _refused(name, f"{path.parent.name}/{path.name} asks for code from elsewhere (auto_map)")
+    return said
+
+
+def parts(name: str, index: Any) -> list[str]:
+    """The folders that a pipeline of this index is made of. Raises TaskFailed for what is none, or may not be used."""
+    if not isinstance(index, dict):
+        raise _refused(name, f"{INDEX} does not say what is in it")
+    # A part of nothing is one that this pipeline does without.
+    found = {part: said for part, said in index.items() if isinstance(said, list) and any(said)}
+    for part, said in found.items():
+        if len(said) != 2 or said[0] not in _LIBRARIES or not isinstance(said[1], str):
+            reason = f"{INDEX}: {part} is of {said[0]!s:.80}, and only diffusers and transformers may be used"
+            raise _refused(name, reason)
+        if not _PART.fullmatch(part):
+            raise _refused(name, f"{INDEX}: {part[:80]} is no name of a folder")
+    return list(found)
 
 
 def _check_file(name: str, path: Path, shown: Path) -> None:
     ending = path.suffix.lower()
-    if ending in _CODE:
+    if ending in CODE:
         raise _refused(name, f"{shown} is code, and models bring none here")
-    if ending in _PICKLES:
+    if ending in PICKLES:
         raise _refused(name, f"{shown} is a pickle, which can run code when it is read; weights must be safetensors")
     if ending == ".safetensors":
         _check_weights(name, path, shown)
     if path.name.endswith(".safetensors.index.json"):
         _check_shards(name, path, shown)
-    if ending == ".json" and isinstance(described := _json(name, path), dict) and "auto_map" in described:
-        raise _refused(name, f"{shown} asks for code from elsewhere (auto_map)")
-
-
-def _parts(index: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    return ((part, said) for part, said in index.items() if isinstance(said, list))
-
-
-def _check_part(name: str, folder: Path, part: str, said: list[Any]) -> None:
-    if not any(said):
-        return  # a part that this pipeline does without
-    if len(said) != 2 or said[0] not in _LIBRARIES or not isinstance(said[1], str):
-        raise _refused(name, f"{_INDEX}: {part} is of {said[0]!s:.80}, and only diffusers and transformers may be used")
-    if Path(part).name != part or not (folder / part).is_dir():
-        raise _refused(name, f"the folder of {part} is missing")
+    if ending == ".json":
+        described(name, path)
 
 
 def _check_weights(name: str, path: Path, shown: Path) -> None:

@@ -1,0 +1,31 @@
+"""Real pipelines of diffusers for these tests: tiny ones, made once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import HANG, need
+from zeus.engine import extra
+
+LIMIT = 5 * HANG
+NEEDED = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingface_hub")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the models of tiny_models.py."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    need(
+        not missing,
+        f"what runs diffusion models ({', '.join(missing)})",
+        f"{extra('inference')} brings them; with torch==2.13.0 and no GPU, from where CPU builds are",
+    )
+    folder = tmp_path_factory.mktemp("models")
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-m", "tests.tiny_models", str(folder)], check=True, cwd=root, timeout=LIMIT)
+    return folder
