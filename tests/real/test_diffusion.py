@@ -259,7 +259,7 @@ async def test_one_model_makes_room_for_another(api: Api) -> None:
     assert workers() == before and len(before) == 1
     _, engine = await api.get("/api/engines/faulty?response_type=full")
     assert {"ltx-2b", "procedural", "wan-1b"} < {each["version"] for each in engine["versions"]}
-    assert "models.cogvideox-2b.folder" in engine["system_info"]["cogvideox-2b"]
+    assert "zeus models pull cogvideox-2b" in engine["system_info"]["cogvideox-2b"]
 
 
 async def test_two_transformers_take_turns(api: Api) -> None:
@@ -465,7 +465,7 @@ async def test_an_unused_model_leaves_memory_and_makes_the_same_again(models: Pa
         assert digest(await make(api, seed=7)) == digest(first), "by another process"
 
 
-def test_a_model_for_a_certain_gpu_runs_on_the_only_one_that_its_process_sees(
+async def test_a_model_for_a_certain_gpu_runs_on_the_only_one_that_its_process_sees(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch

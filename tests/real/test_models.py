@@ -320,7 +320,7 @@ async def test_use_outlives_the_node(start: Start) -> None:
         assert (await api.get("/api/model-status"))[1]["message"] == "procedural is ready"
     async with start({}) as api:
         assert (await api.get("/api/model-status"))[1]["message"] == "procedural is ready"
-        assert await refused(api, "use", "ltx-2b") == (409, "cannot_pull")
+        assert await refused(api, "use", "ltx-2b-distilled") == (409, "cannot_pull")
 
 
 async def test_the_command_line(start: Start, hub: Hub) -> None:
