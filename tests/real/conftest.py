@@ -13,6 +13,7 @@ from tests.conftest import HANG, need
 from zeus.engine import extra
 
 LIMIT = 5 * HANG
+HOW = f"{extra('inference')} brings what is needed; with torch==2.13.0 and no GPU, from where CPU builds are"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingface_hub")
 
 
@@ -20,11 +21,7 @@ NEEDED = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingfa
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the models of tiny_models.py."""
     missing = [name for name in NEEDED if find_spec(name) is None]
-    need(
-        not missing,
-        f"what runs diffusion models ({', '.join(missing)})",
-        f"{extra('inference')} brings them; with torch==2.13.0 and no GPU, from where CPU builds are",
-    )
+    need(not missing, f"what runs diffusion models ({', '.join(missing)})", HOW)
     folder = tmp_path_factory.mktemp("models")
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-m", "tests.tiny_models", str(folder)], check=True, cwd=root, timeout=LIMIT)

@@ -13,7 +13,7 @@ from PIL import Image
 from zeus_plugins.video.diffusion.preview import Preview, colours
 
 from tests.conftest import need
-from tests.real.test_diffusion import HOW
+from tests.real.conftest import HOW
 
 SIDE, CHANNELS, FRAMES = 8, 6, 3
 SIZE = (64, 32, 17)
