@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.conftest import HANG, Api, NodeProcess, config_for
+from tests.conftest import HANG, Api, NodeProcess, config_for, need
 from tests.console import zeus
 from tests.hub import Hub, serving
 from tests.real.conftest import LIMIT
@@ -245,6 +246,44 @@ async def test_a_disk_that_is_too_small(start: Start, hub: Hub) -> None:
     hub.sizes[WEIGHTS] = 10**18
     async with start(model="tiny") as api:
         assert "The storage folder's disk is too small" in (await ready(api))[-1]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk for the storage with little more room than what has to stay free."""
+    need(os.geteuid() == 0, "the right to mount", "run the tests as root, or in a container of your own")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    argv = ["mount", "-t", "tmpfs", "-o", "size=1100m", "tmpfs", str(storage)]
+    mounted = subprocess.run(argv, capture_output=True, text=True, check=False)
+    need(mounted.returncode == 0, "tmpfs", f"mount failed: {mounted.stderr}")
+    yield storage
+    subprocess.run(["umount", "-l", str(storage)], check=True)
+
+
+async def test_a_disk_that_fills_up_while_weights_come(small_disk: Path, start: Start, hub: Hub) -> None:
+    hub.gate.clear()
+    async with start(model="tiny") as api:
+        await until_half(api)
+        ballast = small_disk / "ballast"
+        await asyncio.to_thread(fill, ballast)
+        hub.gate.set()
+        said = (await ready(api))[-1]
+        assert "disk is full" in said and "have come and are kept" in said
+        assert (await api.get("/api/jobs"))[0] == 200
+        ballast.unlink()
+        assert (await tell(api, "pull"))[0] == 202
+        assert (await ready(api))[-1] == "tiny is ready"
+        await make(api)
+
+
+def fill(ballast: Path) -> None:
+    """Leave no byte of a disk free."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096):
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * size):
+                    pass
 
 
 async def test_a_snapshot_of_pickles(start: Start, hub: Hub) -> None:
