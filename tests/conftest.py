@@ -51,7 +51,7 @@ def config_for(folder: Path, **sections: Mapping[str, Any]) -> Config:
         "http": {"port": 0},
         "plugins": {"folders": [str(STUBS / "plugins")]},
         "jobs": {"slots": 8, "retry_delay": 0.0},
-        "engines": {"noop": {"slots": 8}},
+        "engines": {"noop": {"slots": 8}, "video": {"offline": True}},
     }
     for name, values in sections.items():
         base[name] = {**base.get(name, {}), **values}

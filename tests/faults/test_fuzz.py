@@ -25,11 +25,13 @@ async def test_the_node_keeps_to_its_document(
 ) -> None:
     examples, least = (240, 10_000) if request.config.getoption("--long") else (8, 1_000)
     async with publisher() as mirror:
-        # versions within reach, so that no case has to go out for one
+        # versions within reach and models out of it, so that no case goes out for one
         mirror.files["/checksums.sha256"] = f"{'0' * 64}  ffmpeg-n8.0-latest-linux64-gpl-8.0.tar.xz\n".encode()
         mirror.publish("4.2.3")
         near = {name: {"mirror": mirror.url} for name in ("blender", "ffmpeg")}
-        node = spawn_node(jobs={"slots": 4, "retry_delay": 0.0}, engines={"noop": {"slots": 4}, **near})
+        node = spawn_node(
+            jobs={"slots": 4, "retry_delay": 0.0}, engines={"noop": {"slots": 4}, "video": {"offline": True}, **near}
+        )
         node.start()
         excluded = [word for path in (*STREAMS, *SLOW) for word in ("--exclude-path", path)]
         process = await asyncio.create_subprocess_exec(
