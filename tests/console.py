@@ -106,10 +106,16 @@ class Terminal:
             raise AssertionError(f"{text!r} does not come; there is:\n{self.screen.text}") from None
         return self.screen.text
 
-    async def ended(self) -> int:
-        """Wait for the command's end; its exit code."""
+    async def ended(self, pressing: str = "") -> int:
+        """Wait for the command's end; its exit code. `pressing` is pressed each second until then.
+
+        For Ctrl-C: Python hears one that comes between a prompt and the read behind it only with the next key.
+        """
         async with asyncio.timeout(HANG):
-            code = await self.process.wait()
+            ended = asyncio.ensure_future(self.process.wait())
+            while not (await asyncio.wait([ended], timeout=1.0 if pressing else None))[0]:
+                self.press(pressing)
+            code = ended.result()
             await asyncio.sleep(0.1)  # what it wrote last
         assert "Traceback" not in self.shown, self.shown
         return code

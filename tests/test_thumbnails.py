@@ -262,6 +262,9 @@ async def test_a_running_job_shows_its_newest_whole_frame(
     job_id = await publish(seconds=30.0)
     assert (await api.get(f"/api/jobs/{job_id}/thumbnail"))[1]["error"] == "no_thumbnail"
     out = node.zeus.files.attempt(job_id, 1) / "work" / "out"
+    async with asyncio.timeout(HANG):
+        while not out.is_dir():
+            await asyncio.sleep(0.02)
     Image.new("RGB", (40, 40), RED).save(out.parent / "preview.jpg")
     status, _, data = await look(api, job_id)
     assert status == 200 and near(Image.open(io.BytesIO(data)).getpixel((9, 9)), RED), "before there is a frame"
