@@ -69,7 +69,8 @@ class Weights:
             return f"{self.name} could not be pulled: {self.fault}"
         if self.is_ours and self.source is not None:
             how = f"`zeus models pull {self.name}` brings what {self.source.repository} publishes"
-            return f"{self.name} is not on this node: {how if self.can_come else 'engines.video.offline is set'}"
+            offline = f"engines.video.offline is set; unset it, or name its folder in models.{self.name}.folder"
+            return f"{self.name} is not on this node: {how if self.can_come else offline}"
         return (
             f"{self.name} is not on this node: say in models.{self.name}.folder where its weights are, or in "
             f"models.{self.name}.repository where they are published"
