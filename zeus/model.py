@@ -73,7 +73,7 @@ def string_to_status(word: str) -> Status:
 
 
 class Demand(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a task asks of the GPUs of the place where it runs. Raises ValueError for another word in `gpu`.
+    """What a task asks of the place where it runs. Raises ValueError for another word in `gpu`.
 
     It has the GPU to itself. A place without any runs it on the processor, unless it asks for a certain one.
     """
@@ -84,6 +84,14 @@ class Demand(msgspec.Struct, frozen=True, omit_defaults=True):
     """Bytes of the GPU's memory with which it works as it should; 0: unknown."""
     least: int = 0
     """Bytes without which it cannot work at all; between the two it offloads what it does not need at the moment."""
+    version: str = ""
+    """The version of its engine, as `renderer_version` says it; "" and "latest": any."""
+    model: str = ""
+    """The generation model that must be ready there."""
+    tags: tuple[str, ...] = ()
+    """The tags that a place must have, each of them."""
+    here: bool = False
+    """Whether it runs on no other machine than this one: its files are here, or another node gave it to this one."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(gpu(:\d{1,3})?)?", self.gpu):
@@ -94,6 +102,14 @@ class Demand(msgspec.Struct, frozen=True, omit_defaults=True):
         """The number of the one GPU that it asks for."""
         _, _, number = self.gpu.partition(":")
         return int(number) if number else None
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Whose job a job of this node is a share of: the other node's id, and the job and attempt there."""
+
+    node: str
+    job_id: str
+    attempt: int
 
 
 class NewJob(msgspec.Struct, frozen=True):
@@ -128,6 +144,12 @@ class NewJob(msgspec.Struct, frozen=True):
     publishes: str = "whole"
     """As its engine does it: all outputs at the end, or "each" frame when it is made."""
     demand: Demand = Demand()
+    tags: tuple[str, ...] = ()
+    """The tags that a node must have to run it."""
+    splits: str = ""
+    """How it is shared out among nodes: "" not at all, "frames" in ranges of frames, "parts" in parts of its input."""
+    share: Share | None = None
+    """Whose job it is a share of, where another node gave it to this one."""
 
     @property
     def frames(self) -> range:
@@ -155,6 +177,19 @@ class Job(NewJob, frozen=True, kw_only=True):
     has_children: bool
 
 
+class Role(StrEnum):
+    """What a task does for its job."""
+
+    WORK = "work"
+    """All of it, or one piece."""
+    DEAL = "deal"
+    """It is what has not been dealt yet of a split job: pieces are taken off its front while places are free."""
+    CUT = "cut"
+    """It makes the pieces' inputs, and runs where its job was submitted."""
+    JOIN = "join"
+    """It makes the job's files of what its pieces made, once they have finished, where its job was submitted."""
+
+
 class Task(msgspec.Struct, frozen=True):
     """One piece of a job: what is placed, attempted and fenced by its attempt's number."""
 
@@ -169,6 +204,7 @@ class Task(msgspec.Struct, frozen=True):
     not_before: float = 0.0
     wish: Wish = Wish.NONE
     demand: Demand = Demand()
+    role: Role = Role.WORK
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -230,10 +266,24 @@ class Place(msgspec.Struct, frozen=True):
     """
 
     node: str
+    """Its name, by which no other place is called."""
     free: int
     engines: Mapping[str, int]
     gpus: Mapping[int, int] = msgspec.field(default_factory=dict)
     taken: Mapping[int, str] = msgspec.field(default_factory=dict)
+    peer: str = ""
+    """The id of the node that it is; "" for this machine."""
+    versions: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """The versions of each engine that are installed there."""
+    models: frozenset[str] = frozenset()
+    """The generation models that are ready there."""
+    tags: frozenset[str] = frozenset()
+    pace: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """The seconds that a frame took there of late, by engine, as far as that was measured."""
+    score: float = 0.0
+    """What its processor did in the benchmark, of which the ratio between two places counts; 0: not measured."""
+    memory: int = 0
+    """Bytes of main memory in all; 0: unknown."""
 
 
 def suitable(demand: Demand, gpus: Mapping[int, int]) -> list[int | None]:

@@ -360,6 +360,87 @@ class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Sequence[GpuUse] = ()
 
 
+class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node can do with one engine, of which `free` of at most `slots` tasks could start now.
+
+    `seconds`: what a frame took there of late, None where none was made. `models`: those that are ready.
+    """
+
+    available: bool
+    reason: str | None = None
+    slots: Annotated[int, Meta(ge=0, le=MOST)] = 0
+    free: Annotated[int, Meta(ge=0, le=MOST)] = 0
+    versions: Sequence[VersionView] = ()
+    publishes: str = "whole"
+    needs_input: bool = True
+    extensions: Sequence[str] = ()
+    export_formats: Sequence[str] = ()
+    models: Sequence[str] = ()
+    seconds: Annotated[float, Meta(gt=0)] | None = None
+
+
+class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node is at: a running job; `origin` is the id of the node whose job it is a share of."""
+
+    job_id: str
+    name: str
+    renderer: str
+    percent_complete: int
+    origin: str | None = None
+
+
+class Portrait(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node says of itself to others: who it is, what it can do and what it is at.
+
+    `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score.
+    """
+
+    id: str
+    name: str
+    start: str
+    status: StatusView
+    engines: Mapping[str, NodeEngine]
+    slots: int
+    free: int
+    tasks: Sequence[NodeTask] = ()
+    tags: Sequence[str] = ()
+    benchmark: float | None = None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """A node at one moment: percentages of its processor, memory and GPU, and how many tasks it ran."""
+
+    timestamp: str
+    cpu_percent: float
+    memory_percent: float
+    gpu_percent: float | None = None
+    running: int = 0
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that is known here. `state`: self, online, offline, unpaired (seen, but not to be used), or refused (it
+    does not take this node's token, or is not who it says); `message` says more.
+
+    `name` is this node's word for it, unlike any other's. `portrait` is what it said of itself last.
+    """
+
+    id: str | None
+    name: str
+    url: str
+    state: str
+    message: str = ""
+    last_seen: str | None = None
+    portrait: Portrait | None = None
+    history: Sequence[Load] = ()
+
+
+class NodeList(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes, this one first."""
+
+    nodes: Sequence[NodeView]
+    timestamp: str
+
+
 class SessionView(msgspec.Struct, frozen=True):
     """Whom a session belongs to."""
 

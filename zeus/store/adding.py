@@ -87,7 +87,7 @@ def _remember(tx: sqlite3.Connection, key: Key, made: list[str]) -> list[str]:
 def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:
     row = {name: getattr(job, name) for name in COLUMNS}
     row["depends_on"] = msgspec.json.encode(job.depends_on).decode()
-    row["demand"] = msgspec.json.encode(job.demand).decode()
+    row |= {name: msgspec.json.encode(getattr(job, name)).decode() for name in ("demand", "tags", "share")}
     may_start = _needs_are_met(tx, job) and job.not_before <= time.time()
     status = Status.QUEUED if may_start else Status.WAITING
     row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else status, "revision": revision}

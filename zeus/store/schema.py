@@ -123,6 +123,34 @@ STEPS = (
     DROP INDEX tasks_in_line;
     CREATE INDEX tasks_in_line ON tasks (renderer, demand, priority DESC, id) WHERE status = 'queued';
     """,
+    """
+    ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE jobs ADD COLUMN splits TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN share TEXT NOT NULL DEFAULT 'null';
+    ALTER TABLE tasks ADD COLUMN role TEXT NOT NULL DEFAULT 'work';
+
+    CREATE TABLE sent (
+        task_id INTEGER PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
+        attempt INTEGER NOT NULL,
+        node TEXT NOT NULL,
+        job_id TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE losses (
+        job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        node TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (job_id, node)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE debts (
+        node TEXT NOT NULL,
+        job_id TEXT NOT NULL,
+        wish TEXT NOT NULL,
+        since REAL NOT NULL,
+        PRIMARY KEY (node, job_id)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 

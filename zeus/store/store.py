@@ -308,7 +308,7 @@ def _the_job(rows: Sequence[Sequence[Any]], job_id: str) -> Job:
 
 def _job(row: Sequence[Any]) -> Job:
     values = dict(zip(Job.__struct_fields__, row, strict=True))
-    values["depends_on"] = msgspec.json.decode(values["depends_on"])
+    values |= {name: msgspec.json.decode(values[name]) for name in ("depends_on", "tags", "share")}
     values["demand"] = _demand(values["demand"])
     return msgspec.convert(values, Job, strict=False)
 
