@@ -32,6 +32,7 @@ from zeus.media import Media
 from zeus.model import Place
 from zeus.nodes.addresses import Address
 from zeus.nodes.book import NodeBook
+from zeus.nodes.pairing import Pairing
 from zeus.nodes.trust import Trust
 from zeus.portrait import Portraits
 from zeus.presets import Presets
@@ -46,6 +47,7 @@ from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.wire import Introduction
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Zeus(msgspec.Struct, frozen=True):
     tools: LocalTools
     address: Address
     nodes: NodeBook
+    pairing: Pairing
     portraits: Portraits
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
@@ -106,6 +109,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await trust.load()
         nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
         stack.push_async_callback(nodes.close)
+        pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -168,7 +172,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, portraits, failed,
+            address, nodes, pairing, portraits, failed,
         )  # fmt: skip
 
 

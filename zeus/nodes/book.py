@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import msgspec
 
 from zeus.config import Config
-from zeus.errors import ZeusError
+from zeus.errors import NotFound, ZeusError
 from zeus.nodes.addresses import Address
 from zeus.nodes.history import EVERY, History
 from zeus.nodes.peer import Peer, Place, State
@@ -87,6 +87,16 @@ class NodeBook:
     def settle(self) -> None:
         """Trust was given or taken: use the nodes that are trusted now, and look at them at once."""
         self._settle()
+
+    async def first_view(self, node_id: str, wait: float) -> NodeView:
+        """A node that is used, once it has answered; or as it is after so many seconds. Raises NotFound."""
+        peer = self._peers.get(node_id)
+        if peer is None:
+            raise NotFound(f"The node is paired, but {MOST_PEERS} are used already.", code="too_many_nodes")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                await peer.answered.wait()
+        return peer.view(0)
 
     async def views(self, history: float = 0.0) -> list[NodeView]:
         """All nodes as they are listed: this one, those that are used, those that were seen."""

@@ -40,7 +40,7 @@ class Sightings:
         return len(self._all)
 
     def put(self, key: str, sighting: Sighting, *, wanted: bool = False) -> None:
-        """Keep a sighting; one of a node that is `wanted` takes the place of another that is not, where all are taken."""
+        """Keep a sighting. Where there is no room, one of a node that is `wanted` takes another's place."""
         old = self._all.pop(key, None)
         if not self._make_room(sighting, wanted):
             return
