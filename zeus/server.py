@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zeus import __version__
 from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
 from zeus.child import Children
@@ -30,6 +31,13 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.model import Place
+from zeus.nodes.addresses import Address, interface_addresses, lan_urls
+from zeus.nodes.book import NodeBook
+from zeus.nodes.certificates import believed
+from zeus.nodes.discovery import Discovery
+from zeus.nodes.pairing import Pairing
+from zeus.nodes.trust import Trust
+from zeus.portrait import Portraits
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
@@ -42,6 +50,7 @@ from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.wire import Introduction
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +76,11 @@ class Zeus(msgspec.Struct, frozen=True):
     downloads: Downloads
     benchmarks: Benchmarks
     tools: LocalTools
+    address: Address
+    nodes: NodeBook
+    pairing: Pairing
+    discovery: Discovery
+    portraits: Portraits
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -95,6 +109,12 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await asyncio.to_thread(_open_models, registry, files.models)
         store = await Store.open(files.database, feed.announce, fail)
         stack.push_async_callback(store.close)
+        address, trust = Address(), Trust(files.root)
+        await trust.load()
+        believes = await asyncio.to_thread(believed, config.network.ca)
+        nodes = NodeBook(config, store.uuid, trust, believes, address, lambda: runner.wake())
+        stack.push_async_callback(nodes.close)
+        pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -120,6 +140,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
+        start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
+        portraits = Portraits(
+            config, start, address, store, catalog, progress, benchmarks,
+            dispatcher.places, runner.free_places, runner.running,
+        )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
             registry,
@@ -140,6 +165,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(progress.run(), fail),
             _essential(recover_later(store, files, unsettled), fail),
             _essential(uploads.run(), fail),
+            _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
@@ -147,10 +173,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.callback(feed.close)
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
+        discovery = _discovery(config, registry, nodes)
+        stack.push_async_callback(discovery.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, projects, reasons,
+            config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
-            Presets(registry, files.root / "presets.yaml"), downloads, Benchmarks(files, tools), tools, failed,
+            Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
+            address, nodes, pairing, discovery, portraits, failed,
         )  # fmt: skip
 
 
@@ -205,3 +234,19 @@ def _slots(config: Config, registry: Registry) -> dict[str, int]:
 def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
     sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
     return Downloads(files, children, sources, {name: config.engine(name) for name in sources})
+
+
+def _discovery(config: Config, registry: Registry, nodes: NodeBook) -> Discovery:
+    wanted, address = config.network.interfaces, nodes.address
+
+    def urls() -> tuple[str, ...]:
+        """Where the node is now: machines get other addresses."""
+        address.urls = tuple(lan_urls(config.http, address.port, wanted)) or address.urls
+        return address.urls
+
+    said = {"name": config.node.name, "version": __version__, "engines": ",".join(registry.engines)}
+    said |= {"open": "1"} if config.http.open else {}
+    said |= {"https": "1"} if config.http.certificate else {}
+    return Discovery(
+        nodes.own_id, nodes.sightings, nodes.is_wanted, lambda: interface_addresses(wanted), urls, lambda: said
+    )
