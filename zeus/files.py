@@ -80,6 +80,9 @@ class Files:
     def input(self, job_id: str, name: str) -> Path:
         return self.jobs / job_id / "input" / name
 
+    def inputs(self, job_id: str) -> Path:
+        return self.jobs / job_id / "input"
+
     def source(self, job: NewJob) -> Path | None:
         """A job's input file, wherever it lies, or None."""
         if job.local_path is not None:

@@ -26,8 +26,10 @@ def lasting(task: Task, place: Place) -> Iterator[str]:
     if demand.model and demand.model not in place.models:
         yield f"Its model {demand.model} is not ready."
     if missing := [tag for tag in demand.tags if tag not in place.tags]:
-        yield f"It lacks the tags {', '.join(missing)} (node.tags)." if missing[1:] else (
-            f"It lacks the tag {missing[0]} (node.tags)."
+        yield (
+            f"It lacks the tags {', '.join(missing)} (node.tags)."
+            if missing[1:]
+            else (f"It lacks the tag {missing[0]} (node.tags).")
         )
     if place.peer and place.peer in task.avoid:
         yield "It lost or failed the job too often."

@@ -22,7 +22,7 @@ from zeus.files import PREVIEW, Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
 from zeus.joblog import JobLog
 from zeus.media import Media
-from zeus.model import Assignment, Demand, Job, Place, suitable
+from zeus.model import Assignment, Demand, Job, Place, Role, suitable
 from zeus.registry import Registry
 from zeus.selection import Selection
 from zeus.tool import run_tool
@@ -308,7 +308,12 @@ class LocalDispatcher:
             self._tools, folder, engine.name, assignment.device, args, version, span, self._files.source(job), reports
         )
         try:
-            await engine.run(context)
+            if task.role is Role.CUT:
+                reports.set_pieces(await engine.cut(context, reports.weights) if len(reports.weights) > 1 else ())
+            elif task.role is Role.JOIN:
+                await engine.join(context, reports.made)
+            else:
+                await engine.run(context)
         finally:
             await context.settle_notes()
 

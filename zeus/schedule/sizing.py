@@ -28,9 +28,7 @@ class Worker(NamedTuple):
     setup: float
 
 
-def seconds_per_frame(
-    engine: str, places: Sequence[Place], measured: Mapping[str, float]
-) -> dict[str, float]:
+def seconds_per_frame(engine: str, places: Sequence[Place], measured: Mapping[str, float]) -> dict[str, float]:
     """What a frame takes at each place, by its node, as far as that can be told.
 
     `measured`: for the very job; other places are reckoned from those by the engine's pace at both, or else by their

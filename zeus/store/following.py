@@ -46,7 +46,9 @@ MET = f"""NOT EXISTS (SELECT 1 FROM needs n JOIN jobs needed ON needed.id = n.ne
 
 def follow(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
     """Let a job's status follow from its tasks' and its subjobs', and whatever follows from that."""
-    own = {(row[0], row[1]) for row in tx.execute("SELECT DISTINCT status, role FROM tasks WHERE job_id = ?", (job_id,))}
+    own = {
+        (row[0], row[1]) for row in tx.execute("SELECT DISTINCT status, role FROM tasks WHERE job_id = ?", (job_id,))
+    }
     found, children = {Status(status) for status, _ in own}, _of_children(tx, job_id)
     if not children <= ENDED or (children and (Status.QUEUED, Role.DEAL) in own):
         set_status(tx, revision, job_id, Status.WAITING_FOR_SUBJOBS)

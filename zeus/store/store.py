@@ -197,9 +197,7 @@ class Store:
 
     async def children(self, parent: str) -> list[Child]:
         """A job's subjobs: by their frames, then in the order in which they were made."""
-        rows = await self._read(
-            f"SELECT {CHILD_COLUMNS} FROM jobs WHERE parent = ? ORDER BY start_frame, seq", parent
-        )
+        rows = await self._read(f"SELECT {CHILD_COLUMNS} FROM jobs WHERE parent = ? ORDER BY start_frame, seq", parent)
         return [Child(*row[:5], Status(row[5]), *row[6:]) for row in rows]
 
     async def changes(self, revision: int) -> Changes:
@@ -253,17 +251,14 @@ class Store:
         )
         return [Output(*row) for row in rows]
 
-    async def parts(self, parent: str) -> list[tuple[str, list[Output]]]:
-        """What each piece of a split job has made, in their order: its name, and its files by theirs."""
-        rows = await self._read(
-            "SELECT jobs.id, jobs.name, outputs.name, size, sha256 FROM jobs JOIN outputs ON outputs.job_id = jobs.id"
-            " WHERE parent = ? ORDER BY start_frame, seq, outputs.name",
-            parent,
-        )
-        parts: dict[str, tuple[str, list[Output]]] = {}
-        for job_id, name, *output in rows:
-            parts.setdefault(job_id, (name, []))[1].append(Output(*output, job_id))
-        return list(parts.values())
+    async def made(self, parent: str) -> list[tuple[Job, list[str]]]:
+        """The pieces of a split job with the names of what each has made, in the order of its frames."""
+        names: dict[str, list[str]] = {}
+        rows = "SELECT id, outputs.name FROM jobs JOIN outputs ON job_id = id WHERE parent = ? ORDER BY outputs.name"
+        for job_id, name in await self._read(rows, parent):
+            names.setdefault(job_id, []).append(name)
+        found = await self._jobs("WHERE parent = ? AND splits = '' ORDER BY input_of IS NULL, start_frame, seq", parent)
+        return [(job, names.get(job.id, [])) for job in found]
 
     async def frames_of_children(self, parent: str) -> dict[str, list[Frame]]:
         """The frames of a job's subjobs that were published or failed, by the subjob's id."""
