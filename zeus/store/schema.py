@@ -127,7 +127,10 @@ STEPS = (
     ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE jobs ADD COLUMN splits TEXT NOT NULL DEFAULT '';
     ALTER TABLE jobs ADD COLUMN share TEXT NOT NULL DEFAULT 'null';
+    ALTER TABLE jobs ADD COLUMN told TEXT NOT NULL DEFAULT '';
+    CREATE INDEX jobs_shared ON jobs (seq) WHERE share != 'null';
     ALTER TABLE tasks ADD COLUMN role TEXT NOT NULL DEFAULT 'work';
+    ALTER TABLE outputs ADD COLUMN frame INTEGER;
 
     CREATE TABLE sent (
         task_id INTEGER PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
@@ -148,6 +151,7 @@ STEPS = (
         job_id TEXT NOT NULL,
         wish TEXT NOT NULL,
         since REAL NOT NULL,
+        of_job TEXT NOT NULL,
         PRIMARY KEY (node, job_id)
     ) STRICT, WITHOUT ROWID;
     """,

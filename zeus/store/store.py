@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import aiosqlite
 import msgspec
@@ -33,10 +32,8 @@ from zeus.model import (
 )
 from zeus.store import adding, following, moving, schema, wishing
 from zeus.store.following import MET
+from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
 JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
@@ -60,13 +57,11 @@ REVISION_GAP = 1000
 """A start skips so many revisions: more than progress can have used since the last one that reached the disk."""
 
 
-class Store:
+class Store(ShareTables):
     """One SQLite file: written by one thread in groups, read over connections that cannot write."""
 
     def __init__(self, writer: Writer, readers: Sequence[aiosqlite.Connection], uuid: str) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._turn = itertools.cycle(readers)
+        super().__init__(writer, readers)
         self.uuid = uuid
         """Names this storage folder for good."""
 
@@ -144,11 +139,6 @@ class Store:
         """The next revision, for a change that lives in memory alone."""
         return await self._writer.take_revision()
 
-    async def _write(
-        self, function: Callable[Concatenate[sqlite3.Connection, int, P], T], *values: P.args, **named: P.kwargs
-    ) -> T:
-        return await self._writer.write(lambda tx, revision: function(tx, revision, *values, **named))
-
     # What is read.
 
     async def job(self, job_id: str) -> Job:
@@ -219,7 +209,7 @@ class Store:
     async def outputs(self, job_id: str) -> list[Output]:
         """A job's published files and those of its subjobs, by name."""
         rows = await self._read(
-            "SELECT name, size, sha256, job_id FROM outputs WHERE job_id = ?1"
+            "SELECT name, size, sha256, job_id, '', frame FROM outputs WHERE job_id = ?1"
             " OR job_id IN (SELECT id FROM jobs WHERE parent = ?1) ORDER BY name, job_id",
             job_id,
         )
@@ -275,9 +265,6 @@ class Store:
 
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
         return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
-
-    async def _read(self, statement: str, *values: Any) -> list[Any]:
-        return list(await next(self._turn).execute_fetchall(statement, values))
 
 
 def _prepare(path: Path) -> tuple[sqlite3.Connection, str, int]:
