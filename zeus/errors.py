@@ -141,3 +141,9 @@ class NodeLost(TaskFailed):
     """The node that had this work did not do it, which says nothing about the work: it goes elsewhere."""
 
     code = "node_lost"
+
+
+class NodeBusy(NodeLost):
+    """The node that had this work has no room for it."""
+
+    code = "node_busy"

@@ -15,9 +15,9 @@ import zipfile
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from zeus.dispatch.remote import Peer, patiently
+from zeus.dispatch.remote import Patience, Peer
 from zeus.errors import NodeLost, TaskFailed
 from zeus.files import Files, digest, on_disk, on_disk_stoppable, remove
 from zeus.model import Job
@@ -35,7 +35,7 @@ BLOCK = 1 << 20
 PASSING = frozenset({"wrong_offset", "upload_busy", "request_timeout", "incomplete_body"})
 """Why a transfer that was cut off, and is still being written there, is refused for the moment."""
 
-Shared = Callable[[Path, Any], str | None]
+Shared = Callable[[Path, Peer], str | None]
 """The path by which a peer reaches a file of this machine, or None."""
 Told = Callable[[int, int | None], None]
 
@@ -52,9 +52,10 @@ class Identity(NamedTuple):
 class Inputs:
     """The inputs of the jobs that peers work at."""
 
-    def __init__(self, files: Files, own_id: str, shared: Shared) -> None:
+    def __init__(self, files: Files, own_id: str, patience: Patience, shared: Shared) -> None:
         self._files = files
         self._own_id = own_id
+        self._patience = patience
         self._shared = shared
         self._digests: OrderedDict[Identity, str] = OrderedDict()
         self._hashing: defaultdict[Identity, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -107,7 +108,7 @@ class Inputs:
                 if error.code not in PASSING:
                     raise
                 await asyncio.sleep(0.2 * 2.0**failures)
-            before, upload = upload, await patiently(functools.partial(peer.proxy.get_upload, upload.id))
+            before, upload = upload, await self._patience(functools.partial(peer.proxy.get_upload, upload.id))
             failures = failures + 1 if upload.offset <= before.offset else 0
         if not upload.complete:
             raise NodeLost(f"{name} does not get through to it.", code="input_not_sent")
@@ -117,11 +118,11 @@ class Inputs:
         """An upload at the peer: the one that was begun before, as long as it is there."""
         key = f"{self._own_id}.{sha256}.{hashlib.sha256(name.encode()).hexdigest()[:16]}"
         try:
-            return await patiently(lambda: peer.proxy.begin_upload(name, size, sha256, key=key))
+            return await self._patience(lambda: peer.proxy.begin_upload(name, size, sha256, key=key))
         except ServerRefused as error:
             if error.code != "upload_not_found":
                 raise
-        return await patiently(lambda: peer.proxy.begin_upload(name, size, sha256))
+        return await self._patience(lambda: peer.proxy.begin_upload(name, size, sha256))
 
     async def _digest(self, path: Path) -> str:
         identity = await asyncio.to_thread(_identity, path)

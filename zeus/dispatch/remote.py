@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from zeus.model import Status
 from zeus.peers.calls import SLOW_SECONDS
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
+from zeus.peers.transfer import Expected
 from zeus.wire import FileView, FrameList, JobView, Portrait
 
 T = TypeVar("T")
@@ -49,9 +52,9 @@ class Peer(Protocol):
 class Book(Protocol):
     """The nodes that this one trusts; see `zeus.nodes`."""
 
-    def online(self) -> list[Any]: ...
+    def online(self) -> Sequence[Peer]: ...
 
-    def get(self, node_id: str) -> Any: ...
+    def get(self, node_id: str) -> Peer | None: ...
 
 
 class PeerDamaged(NodeLost):
@@ -60,39 +63,51 @@ class PeerDamaged(NodeLost):
     code = "peer_damaged"
 
 
-async def patiently(call: Callable[[], Awaitable[T]], tries: int | None = None) -> T:
-    """What the call returns, tried for as long as it fails in a way that may pass; its caller ends it in time."""
-    failures = 0
-    while True:
-        try:
-            return await call()
-        except ServerUnreachable:
-            pass
-        except ServerRefused as error:
-            if error.status not in AGAIN:
-                raise
-        failures += 1
-        if tries is not None and failures >= tries:
-            return await call()
-        await asyncio.sleep(min(0.1 * 2.0**failures, LONGEST_PAUSE) * random.uniform(0.5, 1.0))
+class Patience:
+    """Repeats what fails in a way that may pass; gives up after so many `seconds` of nothing but failures.
+
+    They are more than a lease: it is the lease that ends the wait for a peer that gives no sign of life.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        """What the call returns. Raises ServerUnreachable and ServerRefused."""
+        until, failures = time.monotonic() + self._seconds, 0
+        while True:
+            try:
+                return await call()
+            except (ServerUnreachable, ServerRefused) as error:
+                passing = isinstance(error, ServerUnreachable) or error.status in AGAIN
+                if not passing or time.monotonic() > until:
+                    raise
+            failures += 1
+            await asyncio.sleep(min(0.1 * 2.0**failures, LONGEST_PAUSE) * random.uniform(0.5, 1.0))
 
 
 class Remote:
-    """One job at a peer."""
+    """One job at a peer, wherever that is now."""
 
-    def __init__(self, peer: Peer, job_id: str) -> None:
-        self.peer = peer
+    def __init__(self, peer: Callable[[], Peer], job_id: str, patience: Patience) -> None:
+        self._peer = peer
+        self._patience = patience
         self.job_id = job_id
         self._path = f"/api/jobs/{quote(job_id, safe='')}"
 
+    @property
+    def peer(self) -> Peer:
+        """The peer. Raises ServerUnreachable where there is none at the moment."""
+        return self._peer()
+
     async def view(self) -> JobView:
         """The job as it is now. Raises PeerDamaged."""
-        answer = await self.peer.proxy.request("GET", self._path, most=MOST_VIEW)
+        answer = await self._patience(lambda: self.peer.proxy.request("GET", self._path, most=MOST_VIEW))
         return checked(decode(answer, JobView), self.job_id)
 
     async def files(self) -> list[FileView]:
         """Its outputs. Raises PeerDamaged."""
-        files = await self.peer.proxy.list_job_files(self.job_id, most=MOST_FILES)
+        files = await self._patience(lambda: self.peer.proxy.list_job_files(self.job_id, most=MOST_FILES))
         for file in files:
             _check_file(file)
         if len({file.name for file in files}) < len(files):
@@ -101,14 +116,20 @@ class Remote:
 
     async def frames(self, limit: int) -> FrameList:
         """The first of its frames."""
-        answer = await self.peer.proxy.request(
-            "GET", f"{self._path}/frames", params={"limit": str(limit)}, most=MOST_FILES
-        )
+        path, options = f"{self._path}/frames", {"params": {"limit": str(limit)}, "most": MOST_FILES}
+        answer = await self._patience(lambda: self.peer.proxy.request("GET", path, **options))
         return decode(answer, FrameList)
+
+    async def download(self, file: FileView, target: Path) -> None:
+        """Fetch one of its outputs, in as many tries as it takes. Raises DownloadDamaged."""
+        expected = Expected(file.size, file.sha256)
+        await self._patience(
+            lambda: self.peer.proxy.download_job_file(self.job_id, file.name, target, expected=expected)
+        )
 
     async def log(self, attempt: int, position: int, most: int) -> bytes:
         """What its log has from `position` on, `most` bytes of it at most; nothing where there is no more."""
-        return await self.peer.proxy.get_log_part(self.job_id, attempt, position, most)
+        return await self._patience(lambda: self.peer.proxy.get_log_part(self.job_id, attempt, position, most))
 
 
 async def add_share(peer: Peer, fields: Mapping[str, Any], key: str) -> JobView:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import codecs
 import contextlib
-import functools
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,11 @@ from pathlib import Path
 
 from zeus.dispatch import Reports
 from zeus.dispatch.local import Attempt
-from zeus.dispatch.remote import PeerDamaged, Remote, checked, patiently
-from zeus.errors import NodeLost, TaskFailed
+from zeus.dispatch.remote import PeerDamaged, Remote, checked
+from zeus.errors import NodeBusy, NodeLost, TaskFailed
 from zeus.joblog import JobLog
 from zeus.model import ENDED, Job, Status
-from zeus.peers.transfer import DownloadDamaged, Expected
+from zeus.peers.transfer import DownloadDamaged
 from zeus.wire import FileView, JobView
 
 BEAT = 2.0
@@ -40,10 +39,11 @@ class Share:
     """A share from the moment when the peer has it. `span`: the frames that it was asked for, where that is known."""
 
     def __init__(
-        self, remote: Remote, job: Job, span: range, done: set[int], reports: Reports, folder: Attempt,
+        self, remote: Remote, name: str, job: Job, span: range, done: set[int], reports: Reports, folder: Attempt,
         pulls: asyncio.Semaphore, patience: float,
     ) -> None:  # fmt: skip
         self._remote = remote
+        self._name = name
         self._job = job
         self._span = span
         self._done = done
@@ -96,7 +96,7 @@ class Share:
     async def _newest(self) -> JobView:
         if self._view is None or self._is_stale or time.monotonic() - self._asked > LOOK:
             self._is_stale, self._asked = False, time.monotonic()
-            self._view = await patiently(self._remote.view)
+            self._view = await self._remote.view()
         return checked(self._view, self._remote.job_id)
 
     async def _learn(self, view: JobView) -> None:
@@ -104,7 +104,7 @@ class Share:
         async with self._learning:
             if self._span or self._job.publishes != "each" or view.start_frame is None or view.end_frame is None:
                 return
-            listed = await patiently(functools.partial(self._remote.frames, 2))
+            listed = await self._remote.frames(2)
             numbers = [each.frame for each in listed.frames]
             step = numbers[1] - numbers[0] if len(numbers) == 2 else 1
             first, last = view.start_frame, view.end_frame
@@ -118,7 +118,7 @@ class Share:
             share = view.percent_complete / 100
             made, wanted = self._before, len(self._span)
             whole = (made + share * wanted) / (made + wanted) if wanted else share
-            self._reports.progress(whole, f"on {self._remote.peer.name}", None)
+            self._reports.progress(whole, f"on {self._name}", None)
 
     def _check_begun(self, view: JobView) -> None:
         """Raises NodeLost when it waits there for too long: someone else may have room for it."""
@@ -127,7 +127,7 @@ class Share:
         elif self._waiting_since is None:
             self._waiting_since = time.monotonic()
         elif time.monotonic() - self._waiting_since > self._patience:
-            raise NodeLost(f"It has been {view.status} there for {self._patience:g} s.", code="node_busy")
+            raise NodeBusy(f"It has been {view.status} there for {self._patience:g} s.")
 
     async def _fetch(self) -> None:
         """Fetch what is published there until it has ended."""
@@ -142,7 +142,7 @@ class Share:
             await _wait(news, LOOK)
 
     async def _fetch_new(self, *, all_of_it: bool) -> None:
-        listed = await patiently(self._remote.files)
+        listed = await self._remote.files()
         new = [file for file in listed if file.name not in self._fetched and (all_of_it or file.frame is not None)]
         frames = groupby(sorted(new, key=_frame), _frame)
         wanted = iter([(frame, list(files)) for frame, files in frames])
@@ -172,12 +172,9 @@ class Share:
             await self._reports.publish(frame, paths, files[0].seconds)
 
     async def _fetch_file(self, file: FileView, target: Path) -> Path:
-        proxy, expected = self._remote.peer.proxy, Expected(file.size, file.sha256)
         try:
             async with self._pulls:
-                await patiently(
-                    lambda: proxy.download_job_file(self._remote.job_id, file.name, target, expected=expected)
-                )
+                await self._remote.download(file, target)
         except DownloadDamaged as error:
             raise PeerDamaged(f"{file.name} is not what it should be: {error.message}") from error
         return target
@@ -200,7 +197,7 @@ class Share:
 
     async def _tell_failed_frames(self) -> None:
         if self._job.publishes == "each":
-            for each in (await patiently(functools.partial(self._remote.frames, FAILED_FRAMES))).frames:
+            for each in (await self._remote.frames(FAILED_FRAMES)).frames:
                 if each.error is not None and each.frame in self._span and each.frame not in self._done:
                     await self._reports.frame_failed(each.frame, each.error[:1000])
 
@@ -222,8 +219,7 @@ class LogMirror:
             await self.end()
             self._attempt, self._position = attempt, 0
         while self._attempt and self._position < MOST_LOG:
-            part = functools.partial(self._remote.log, self._attempt, self._position, LOG_PART)
-            data = await patiently(part)
+            data = await self._remote.log(self._attempt, self._position, LOG_PART)
             self._position += len(data)
             await self._write(self._decoder.decode(data))
             if len(data) < LOG_PART:

@@ -37,7 +37,7 @@ class _News(msgspec.Struct, frozen=True):
 class Watch:
     """The long poll of one peer. It runs while anybody listens; `alive` is called with each answer."""
 
-    def __init__(self, peer: Callable[[], Peer | None], wait: float, alive: Callable[[], None]) -> None:
+    def __init__(self, peer: Callable[[], Peer], wait: float, alive: Callable[[], None]) -> None:
         self._peer = peer
         self._wait = wait
         self._alive = alive
@@ -76,8 +76,6 @@ class Watch:
     async def _poll(self, token: str) -> str:
         """Wait for news once; the token to wait for the next ones with."""
         peer = self._peer()
-        if peer is None:
-            raise ServerUnreachable
         if not token:
             params = {"limit": "1", "fields": "id"}
             answer = await peer.proxy.request("GET", "/api/jobs", params=params, most=MOST_NEWS)

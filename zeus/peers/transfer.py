@@ -151,7 +151,7 @@ async def _receive(
         async for chunk in response.content.iter_chunked(CHUNK):
             have += len(chunk)
             if expected is not None and have > expected.size:
-                part.unlink()
+                await asyncio.to_thread(part.unlink)
                 raise DownloadDamaged(f"The server sends more than the {expected.size} bytes that the file has.")
             await asyncio.to_thread(_write, file, digest, chunk)
             pace.take(len(chunk))

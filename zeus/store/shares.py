@@ -1,4 +1,4 @@
-"""The store's methods for work that nodes do for each other: shares that are out, debts, losses, and shares held here."""
+"""The store's methods for work that nodes do for each other: shares that are out, debts, losses, shares held here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import time
 
 import msgspec
 
-from zeus.model import Debt, Sent, Share, Status, Task
+from zeus.model import ENDED, Debt, Sent, Share, Task
 from zeus.store import sending
 from zeus.store.following import marks
 from zeus.store.tables import Tables
-
-ENDED = marks((Status.FINISHED, Status.FAILED, Status.CANCELLED))
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -84,7 +82,7 @@ class ShareTables(Tables):
 
     async def outlived(self, until: float) -> list[str]:
         """The ids of the shares here that ended before a moment."""
-        return [each.id for each in await self._held(f"status IN ({ENDED}) AND ended <= ?", until)]
+        return [each.id for each in await self._held(f"status IN ({marks(ENDED)}) AND ended <= ?", until)]
 
     async def _held(self, where: str, *values: float) -> list[Held]:
         rows = await self._read(
