@@ -246,6 +246,28 @@ class Child(msgspec.Struct, frozen=True, array_like=True):
         return range(self.start_frame, self.end_frame + 1, self.frame_step)
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """Where a task's present attempt is: the id of a node, and of the job there that is its share."""
+
+    task_id: int
+    attempt: int
+    node: str
+    job_id: str
+
+
+class Debt(msgspec.Struct, frozen=True):
+    """A share that is not wanted any more, and that its node has not heard of yet: the job `job_id` there.
+
+    `wish` says why: "delete" when its result is here, "cancel" when nobody wants it. `of_job` is the job here.
+    """
+
+    node: str
+    job_id: str
+    wish: str
+    since: float
+    of_job: str
+
+
 class Key(msgspec.Struct, frozen=True):
     """An Idempotency-Key and the digest of what was sent with it."""
 
@@ -287,6 +309,8 @@ class Output(msgspec.Struct, frozen=True):
     """The job that made it, once it is stored."""
     stored: str = ""
     """Its name in that job's folder, where several subjobs made files of one name and it had to get another."""
+    frame: int | None = None
+    """The frame with which it was published; None for what came at the end of an attempt."""
 
 
 class Frame(msgspec.Struct, frozen=True):

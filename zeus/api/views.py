@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -13,16 +12,10 @@ from zeus.jobs import Jobs
 from zeus.model import ENDED, Child, Frame, Job, Progress, Status
 from zeus.progress import MIN_FRACTION
 from zeus.wire import ChildView, ErrorView, FrameView, JobView
+from zeus.wire import time_text as time_text
 
 BREATH = 100
 """Jobs of a long list that are looked at before everyone else gets a turn."""
-
-
-def time_text(seconds: float | None) -> str | None:
-    """A time since 1970 as RFC 3339 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def full_view(job: Job, jobs: Jobs, node: str) -> JobView:

@@ -1,4 +1,4 @@
-"""Where a task runs, behind one Protocol: on this machine, later at a peer or in a Ray cluster."""
+"""Where a task runs, behind one Protocol: on this machine or at a peer, later in a Ray cluster."""
 
 from __future__ import annotations
 
@@ -44,3 +44,18 @@ class Dispatcher(Protocol):
 
         Raises ZeusError when it fails. To cancel it, cancel the caller: it returns when nothing of the attempt is left.
         """
+
+
+class Dispatchers:
+    """This machine and the peers as one way of running tasks; this machine's places come first."""
+
+    def __init__(self, local: Dispatcher, peers: Dispatcher) -> None:
+        self._local = local
+        self._peers = peers
+
+    def places(self) -> list[Place]:
+        return [*self._local.places(), *self._peers.places()]
+
+    async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
+        dispatcher = self._peers if assignment.place.peer else self._local
+        return await dispatcher.run(assignment, job, attempt, reports)

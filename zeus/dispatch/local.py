@@ -217,9 +217,13 @@ class LocalContext(LocalTools):
 
 
 class Attempt:
-    """The folder of one attempt, its lock and its log; `open` and `close` take and release them, in a thread."""
+    """The folder of one attempt, its lock and its log; `open` and `close` take and release them, in a thread.
 
-    def __init__(self, files: Files, job: Job, number: int, log_bytes: int) -> None:
+    An attempt that goes on `again` after a restart keeps what it had; its log begins anew.
+    """
+
+    def __init__(self, files: Files, job: Job, number: int, log_bytes: int, *, again: bool = False) -> None:
+        self._again = again
         self.folder = files.attempt(job.id, number)
         self.work = self.folder / "work"
         self.out = self.work / "out"
@@ -234,10 +238,11 @@ class Attempt:
         return self._lock.fileno() if self._lock is not None else None
 
     def open(self) -> None:
-        # There is one only where a backup was put back that is older than its files.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.out.mkdir(parents=True)
+        if not self._again:  # there is one only where a backup was put back that is older than its files
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.out.mkdir(parents=True, exist_ok=True)
         self._lock = take_attempt_lock(self.lock_path)
+        (self.folder / "log").unlink(missing_ok=True)
         self.log.open()
 
     def close(self) -> None:

@@ -139,10 +139,6 @@ class Runner:
                 await uncancelled(self._all(shares))
             await self._wait(seen, start)
 
-    def wake(self) -> None:
-        """Look again: places have changed."""
-        self._freed.set()
-
     async def stop(self, task_ids: Sequence[int], wish: Wish) -> None:
         """End the attempts at these tasks, if this node has them; return when nothing of them is left."""
         async with self._sharing:  # pieces that are on record but not in hand yet are so behind it
@@ -154,9 +150,17 @@ class Runner:
         if pending := [work for work in works if work is not None]:
             await asyncio.wait(pending, timeout=LONGEST_STOP)
 
+    def wake(self) -> None:
+        """Look again: places came, went, or have more room."""
+        self._freed.set()
+
     def running_of(self, job_id: str) -> list[int]:
         """The ids of the tasks of a job and of its subjobs that this node has in hand."""
         return [task_id for task_id, running in self._running.items() if job_id in running.jobs]
+
+    def running(self) -> list[Assignment]:
+        """What this node has in hand."""
+        return [running.assignment for running in self._running.values()]
 
     async def close(self) -> None:
         """Hand all running tasks back. The loop must have ended before."""
@@ -183,7 +187,7 @@ class Runner:
 
     def _taken(self, node: str) -> dict[int, str]:
         """The GPUs of a node that an attempt has to itself, each with the job's id."""
-        running = [each.assignment for each in self._running.values() if each.place.node == node]
+        running = [each for each in self.running() if each.place.node == node]
         return {each.device: each.task.job_id for each in running if each.device is not None}
 
     async def _release(self, now: float) -> None:

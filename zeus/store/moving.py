@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from zeus.model import COMES_TRUE, Frame, Output, Progress, Status, Task, Wish, sources
 from zeus.store.following import follow, marks
+from zeus.store.sending import owe_share
 
 OUTSIDE = -1
 """In place of a count: the frame is outside of the task's span."""
@@ -59,7 +60,7 @@ def put_frame(
     span = tx.execute("SELECT start_frame, end_frame FROM tasks WHERE id = ?", (task.id,)).fetchone()
     if None not in span and not span[0] <= frame.number <= span[1]:
         return OUTSIDE
-    _add_outputs(tx, task.job_id, outputs)
+    _add_outputs(tx, task.job_id, outputs, frame.number)
     row = (task.job_id, frame.number, frame.node, frame.seconds, frame.error)
     tx.execute("INSERT OR REPLACE INTO frames VALUES (?, ?, ?, ?, ?)", row)
     (count,) = tx.execute(
@@ -83,10 +84,10 @@ def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, st
     return True
 
 
-def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output]) -> None:
+def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output], frame: int | None = None) -> None:
     tx.executemany(
-        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
-        [(job_id, output.name, output.size, output.sha256) for output in outputs],
+        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?)",
+        [(job_id, output.name, output.size, output.sha256, frame) for output in outputs],
     )
     count = "(SELECT count(*) FROM outputs WHERE job_id = jobs.id)"
     tx.execute(f"UPDATE jobs SET file_count = {count} WHERE id = ?", (job_id,))
@@ -150,5 +151,6 @@ def _move(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, to: S
         (to, task.id, attempt),
     ).rowcount
     if moved:
+        owe_share(tx, task, "delete" if to is Status.FINISHED else "cancel")
         follow(tx, revision, task.job_id)
     return bool(moved)

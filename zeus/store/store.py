@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import aiosqlite
 import msgspec
@@ -34,10 +33,8 @@ from zeus.model import (
 )
 from zeus.store import adding, following, moving, schema, sharing, wishing
 from zeus.store.following import MET
+from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 LOSSES = 3
 """So often may a node lose or fail a job before it is avoided for it."""
@@ -69,13 +66,11 @@ REVISION_GAP = 1000
 """A start skips so many revisions: more than progress can have used since the last one that reached the disk."""
 
 
-class Store:
+class Store(ShareTables):
     """One SQLite file: written by one thread in groups, read over connections that cannot write."""
 
     def __init__(self, writer: Writer, readers: Sequence[aiosqlite.Connection], uuid: str) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._turn = itertools.cycle(readers)
+        super().__init__(writer, readers)
         self.uuid = uuid
         """Names this storage folder for good."""
 
@@ -164,14 +159,13 @@ class Store:
     async def drop_pieces(self, job_id: str) -> list[str]:
         return await self._write(sharing.drop_pieces, job_id)
 
+    async def put_meta(self, key: str, value: str) -> None:
+        """Keep a fact about this node."""
+        await self._write(_put_meta, key, value)
+
     async def take_revision(self) -> int:
         """The next revision, for a change that lives in memory alone."""
         return await self._writer.take_revision()
-
-    async def _write(
-        self, function: Callable[Concatenate[sqlite3.Connection, int, P], T], *values: P.args, **named: P.kwargs
-    ) -> T:
-        return await self._writer.write(lambda tx, revision: function(tx, revision, *values, **named))
 
     # What is read.
 
@@ -233,6 +227,11 @@ class Store:
         """A job's own tasks."""
         return await self._tasks("WHERE job_id = ?", job_id)
 
+    async def meta(self, key: str) -> str | None:
+        """A fact about this node that is kept, or None."""
+        rows = await self._read("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
+
     async def job_ids(self) -> set[str]:
         return {row[0] for row in await self._read("SELECT id FROM jobs")}
 
@@ -244,7 +243,7 @@ class Store:
     async def outputs(self, job_id: str) -> list[Output]:
         """A job's published files and those of its subjobs, by name."""
         rows = await self._read(
-            "SELECT name, size, sha256, job_id FROM outputs WHERE job_id = ?1 OR job_id IN"
+            "SELECT name, size, sha256, job_id, '', frame FROM outputs WHERE job_id = ?1 OR job_id IN"
             " (SELECT piece.id FROM jobs whole JOIN jobs piece ON piece.parent = whole.id"
             " WHERE whole.id = ?1 AND whole.splits != 'parts') ORDER BY name, job_id",
             job_id,
@@ -328,9 +327,6 @@ class Store:
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
         return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
 
-    async def _read(self, statement: str, *values: Any) -> list[Any]:
-        return list(await next(self._turn).execute_fetchall(statement, values))
-
 
 def _prepare(path: Path) -> tuple[sqlite3.Connection, str, int]:
     connection = schema.connect(path)
@@ -345,6 +341,10 @@ async def _reader(path: Path) -> aiosqlite.Connection:
 
 def _all_jobs(rows: Sequence[Sequence[Any]]) -> list[Job]:
     return [_job(row) for row in rows]
+
+
+def _put_meta(tx: sqlite3.Connection, revision: int, key: str, value: str) -> None:
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def _add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key: Key | None) -> list[Job]:
