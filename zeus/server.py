@@ -25,6 +25,7 @@ from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
 from zeus.gpus import usable
+from zeus.here import Here
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
 from zeus.jobs import Jobs
@@ -44,6 +45,7 @@ from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
+from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
 from zeus.store import Store
@@ -133,36 +135,45 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         selection = Selection(downloads, tools)
         unsettled = await recover(store, files)
         progress = ProgressBook(store, feed)
+        tags = frozenset(config.node.tags)
+        here = Here(
+            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes, tags=tags),
+            downloads.is_automatic,
+        )
         dispatcher = LocalDispatcher(
-            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
-            registry, files, children, tools, selection, config.files.log_bytes,
+            here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
-        runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
+        paces = Paces(store)
+        await paces.open()
+        runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            dispatcher.places, runner.free_places, runner.running,
+            dispatcher.places, runner.free_places, runner.running, paces.here,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
             registry,
             inspections.before,
             selection.check,
+            selection.pin,
             max_attempts=config.jobs.max_attempts,
             local_roots=_paths(config.files.local_roots),
         )
         projects = Projects(files, registry)
-        reasons = Reasons(store, runner, catalog)
+        reasons = Reasons(store, runner, catalog, nodes)
         jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
+        stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
+            _essential(here.run(catalog, runner.wake), fail),
             _essential(recover_later(store, files, unsettled), fail),
             _essential(uploads.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),

@@ -124,6 +124,16 @@ class FrameList(msgspec.Struct, frozen=True):
     total: int
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """One output: `frame` is the one with which it was published, in `seconds`; None for what came at the end."""
+
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+    frame: int | None = None
+    seconds: float | None = None
+
+
 class JobChanges(msgspec.Struct, frozen=True):
     """The jobs that changed since a token, and the ids of those that were removed."""
 
