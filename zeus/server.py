@@ -40,6 +40,7 @@ from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
+from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
 from zeus.store import Store
@@ -128,7 +129,9 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
             registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
-        runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
+        paces = Paces(store)
+        await paces.open()
+        runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
@@ -141,6 +144,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             registry,
             inspections.before,
             selection.check,
+            selection.pin,
             max_attempts=config.jobs.max_attempts,
             local_roots=_paths(config.files.local_roots),
         )

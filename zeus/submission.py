@@ -13,9 +13,10 @@ import msgspec
 
 from zeus.engine import Engine, Facts, GenerationEngine, Span
 from zeus.errors import BadInput, ZeusError
-from zeus.model import NewJob
+from zeus.model import Demand, NewJob, Share
 from zeus.names import safe_name
 from zeus.registry import Registry
+from zeus.versions import LATEST
 
 LONGEST_NAME = 200
 
@@ -62,6 +63,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float = 0.0
     max_attempts: int | None = None
     notes: str = ""
+    tags: Sequence[str] = ()
+    share: Share | None = None
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -87,6 +90,12 @@ class CheckVersion(Protocol):
     async def __call__(self, engine: Engine[Any], wish: str) -> bool: ...
 
 
+class Pin(Protocol):
+    """The one version of an engine that a wish means here now, or will once it is installed; else the wish itself."""
+
+    async def __call__(self, engine: Engine[Any], wish: str) -> str: ...
+
+
 class FindProject(Protocol):
     """The project file of an archive as a source of its own; any other source as it is. Raises BadInput, NoSpace."""
 
@@ -108,6 +117,7 @@ class Submissions:
         registry: Registry,
         inspect: Inspect,
         check_version: CheckVersion,
+        pin: Pin,
         *,
         max_attempts: int,
         local_roots: Sequence[Path],
@@ -115,6 +125,7 @@ class Submissions:
         self._registry = registry
         self._inspect = inspect
         self._check_version = check_version
+        self._pin = pin
         self._max_attempts = max_attempts
         self._local_roots = local_roots
 
@@ -152,7 +163,7 @@ class Submissions:
         self._job(request, engine, source, None)  # what no file could make right is told before a file is looked at
         # Another version may not be able to read the file that the one to be installed reads.
         facts = await self._inspect(engine, source) if is_here and source is not None else None
-        parent = self._job(request, engine, source, facts)
+        parent = await self._shared_out(self._job(request, engine, source, facts), request, engine)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
         return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]
 
@@ -178,7 +189,25 @@ class Submissions:
             depends_on=tuple(dict.fromkeys(request.depends_on)),
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
-            demand=engine.demand(args),
+            demand=_demand(engine.demand(args), request),
+            tags=tuple(request.tags),
+            splits=engine.splits if request.enable_split_jobs else "",
+            share=request.share,
+        )
+
+    async def _shared_out(self, job: NewJob, request: JobRequest, engine: Engine[Any]) -> NewJob:
+        """A job as nodes share it out, where it asks for that and can be: all pieces are made by one version."""
+        is_one = (job.splits == "frames" and len(job.frames) < 2) or (job.splits == "parts" and job.input is None)
+        if not job.splits or is_one or request.child_jobs or request.share is not None:
+            return msgspec.structs.replace(job, splits="")
+        args = msgspec.json.decode(job.args, type=engine.Args)
+        version = await self._pin(engine, job.renderer_version)
+        return msgspec.structs.replace(
+            job,
+            renderer_version=version,
+            demand=msgspec.structs.replace(job.demand, version=version),
+            piece_args=msgspec.json.encode(engine.part_args(args)),
+            joins=engine.joins(args),
         )
 
     def _child(
@@ -197,7 +226,7 @@ class Submissions:
             args={**request.args, **child.args},
         )
         made = self._job(own, engine, source, facts)
-        return msgspec.structs.replace(made, parent=parent.id)
+        return msgspec.structs.replace(made, parent=parent.id, splits="")
 
     def _uploaded(self, request: JobRequest, upload: Upload | None) -> Source | None:
         """The upload that is a request's input. Raises BadInput when more than one input is given."""
@@ -238,6 +267,13 @@ class Submissions:
         if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
+
+
+def _demand(own: Demand, request: JobRequest) -> Demand:
+    """What an engine asks for and what its sender does. A share of another node's job is not sent on."""
+    version = "" if request.renderer_version == LATEST else request.renderer_version
+    tags = tuple(sorted(set(request.tags)))
+    return msgspec.structs.replace(own, version=version, tags=tags, here=request.share is not None)
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from zeus.engine import Made, Piece
 from zeus.model import Assignment, Job, Place
 
 
@@ -14,6 +15,10 @@ class Reports(Protocol):
 
     done: frozenset[int]
     published: Path
+    weights: Sequence[float]
+    """Of a task that cuts: how much of the work each piece is to be; fewer than two where there is one slot for it."""
+    made: Sequence[Made]
+    """Of a task that joins: what the pieces have made."""
 
     def progress(self, fraction: float, note: str, frame: int | None) -> None: ...
 
@@ -22,6 +27,9 @@ class Reports(Protocol):
     async def frame_failed(self, frame: int, reason: str) -> None: ...
 
     async def set_span(self, start: int, end: int, step: int) -> None: ...
+
+    def set_pieces(self, pieces: Sequence[Piece[Any]]) -> None:
+        """What the job was cut into, the inputs of the pieces in the folder that `run` returns."""
 
 
 class Dispatcher(Protocol):
