@@ -223,7 +223,7 @@ class Task(msgspec.Struct, frozen=True):
         return range(self.start_frame, self.end_frame + 1, self.frame_step)
 
 
-class Child(msgspec.Struct, frozen=True):
+class Child(msgspec.Struct, frozen=True, array_like=True):
     """What is seen of a subjob where its parent is shown."""
 
     id: str

@@ -12,7 +12,7 @@ from zeus.placement import lasting
 from zeus.schedule.sizing import SETUP, Worker, frames_for, seconds_per_frame, taken_by
 
 WORTH = 1.5
-"""So many times faster than this machine must another one be to get a job while there is room here: it has to be sent."""
+"""So many times faster than this machine must another be to get a job while there is room here: it has to be sent."""
 
 
 def decide(snapshot: Snapshot) -> list[Assignment]:

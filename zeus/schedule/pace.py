@@ -67,7 +67,7 @@ class Paces:
             self._of_engine[node, engine] = (seconds, setup)
 
     async def note(self, place: Place, engine: str, job_id: str, seconds: float, setup: float) -> None:
-        """An attempt at a place has ended, or is well under way: what it showed. `job_id` is the split job's, if any."""
+        """What an attempt at a place has shown when it ended. Of a piece, `job_id` is the split job's."""
         key = (place.peer, engine)
         before = self._of_engine.get(key, (seconds, setup))
         self._of_engine[key] = (_mixed(before[0], seconds), _mixed(before[1], setup))

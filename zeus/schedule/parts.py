@@ -1,4 +1,4 @@
-"""What a job is cut into, and what is joined: the pieces' inputs on their way in, their files on their way to the job."""
+"""What a job is cut into and what is joined: the inputs on their way to the pieces, their files on their way back."""
 
 from __future__ import annotations
 
@@ -82,6 +82,12 @@ def weights(task: Task, places: Iterable[Place]) -> list[float]:
         for _ in range(min(place.free, place.engines.get(task.renderer, 0)))
     ][: MOST_PARTS // len(ROUNDS)]
     return [part * slot for part in ROUNDS for slot in slots] if len(slots) > 1 else []
+
+
+def _span(piece: Job) -> Span | None:
+    if piece.start_frame is None or piece.end_frame is None:
+        return None
+    return Span(piece.start_frame, piece.end_frame)
 
 
 def _job_of(piece: Piece[Any], job: Job) -> NewJob:

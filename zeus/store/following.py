@@ -40,7 +40,8 @@ MET = f"""NOT EXISTS (SELECT 1 FROM needs n JOIN jobs needed ON needed.id = n.ne
     AND (tasks.role != '{Role.JOIN}'
         OR NOT EXISTS (SELECT 1 FROM tasks own WHERE own.job_id = tasks.job_id AND own.id != tasks.id
             AND own.status != 'finished')
-        AND NOT EXISTS (SELECT 1 FROM jobs child WHERE child.parent = tasks.job_id AND child.status IN ({UNFINISHED})))"""
+        AND NOT EXISTS (SELECT 1 FROM jobs child
+            WHERE child.parent = tasks.job_id AND child.status IN ({UNFINISHED})))"""
 """SQL: all jobs that a task's job depends on have finished and, before a task that joins, all pieces."""
 
 

@@ -127,13 +127,13 @@ STEPS = (
     ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE jobs ADD COLUMN splits TEXT NOT NULL DEFAULT '';
     ALTER TABLE jobs ADD COLUMN share TEXT NOT NULL DEFAULT 'null';
-    ALTER TABLE jobs ADD COLUMN told TEXT NOT NULL DEFAULT '';
-    CREATE INDEX jobs_shared ON jobs (seq) WHERE share != 'null';
-    ALTER TABLE outputs ADD COLUMN frame INTEGER;
     ALTER TABLE jobs ADD COLUMN piece_args BLOB NOT NULL DEFAULT x'';
     ALTER TABLE jobs ADD COLUMN joins INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE jobs ADD COLUMN input_of TEXT;
+    ALTER TABLE jobs ADD COLUMN told TEXT NOT NULL DEFAULT '';
+    CREATE INDEX jobs_shared ON jobs (seq) WHERE share != 'null';
     ALTER TABLE tasks ADD COLUMN role TEXT NOT NULL DEFAULT 'work';
+    ALTER TABLE outputs ADD COLUMN frame INTEGER;
     DROP INDEX jobs_of_parent;
     CREATE INDEX jobs_of_parent ON jobs (parent, status) WHERE parent IS NOT NULL;
 

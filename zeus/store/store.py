@@ -147,10 +147,6 @@ class Store(ShareTables):
     async def release(self, now: float) -> int:
         return await self._write(following.release, now)
 
-    async def put_meta(self, key: str, value: str) -> None:
-        """Keep a fact about this node."""
-        await self._write(_put_meta, key, value)
-
     async def deal(self, task: Task, end: int, node: str, child_id: str) -> int | None:
         return await self._write(sharing.deal, task, end, node, child_id)
 
@@ -162,6 +158,10 @@ class Store(ShareTables):
 
     async def drop_pieces(self, job_id: str) -> list[str]:
         return await self._write(sharing.drop_pieces, job_id)
+
+    async def put_meta(self, key: str, value: str) -> None:
+        """Keep a fact about this node."""
+        await self._write(_put_meta, key, value)
 
     async def take_revision(self) -> int:
         """The next revision, for a change that lives in memory alone."""
@@ -192,7 +192,7 @@ class Store(ShareTables):
     async def children(self, parent: str) -> list[Child]:
         """A job's subjobs: by their frames, then in the order in which they were made."""
         rows = await self._read(f"SELECT {CHILD_COLUMNS} FROM jobs WHERE parent = ? ORDER BY start_frame, seq", parent)
-        return [Child(*row[:5], Status(row[5]), *row[6:]) for row in rows]
+        return [msgspec.convert(row, Child, strict=False) for row in rows]
 
     async def changes(self, revision: int) -> Changes:
         """What became of the jobs after a revision."""
@@ -243,20 +243,22 @@ class Store(ShareTables):
     async def outputs(self, job_id: str) -> list[Output]:
         """A job's published files and those of its subjobs, by name."""
         rows = await self._read(
-            "SELECT name, size, sha256, job_id, '', frame FROM outputs WHERE job_id = ?1 OR job_id IN (SELECT child.id"
-            " FROM jobs child JOIN jobs whole ON whole.id = child.parent WHERE whole.id = ?1 AND whole.splits != 'parts')"
-            " ORDER BY name, job_id",
+            "SELECT name, size, sha256, job_id, '', frame FROM outputs WHERE job_id = ?1 OR job_id IN"
+            " (SELECT piece.id FROM jobs whole JOIN jobs piece ON piece.parent = whole.id"
+            " WHERE whole.id = ?1 AND whole.splits != 'parts') ORDER BY name, job_id",
             job_id,
         )
         return [Output(*row) for row in rows]
 
     async def made(self, parent: str) -> list[tuple[Job, list[str]]]:
-        """The pieces of a split job with the names of what each has made, in the order of its frames."""
+        """The pieces of a split job with the names of what each has made: by their frames, parts as they were cut."""
         names: dict[str, list[str]] = {}
         rows = "SELECT id, outputs.name FROM jobs JOIN outputs ON job_id = id WHERE parent = ? ORDER BY outputs.name"
         for job_id, name in await self._read(rows, parent):
             names.setdefault(job_id, []).append(name)
-        found = await self._jobs("WHERE parent = ? AND splits = '' ORDER BY input_of IS NULL, start_frame, seq", parent)
+        found = await self._jobs(
+            "WHERE parent = ? ORDER BY CASE WHEN input_of IS NULL THEN 0 ELSE start_frame END, seq", parent
+        )
         return [(job, names.get(job.id, [])) for job in found]
 
     async def frames_of_children(self, parent: str) -> dict[str, list[Frame]]:
