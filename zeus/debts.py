@@ -59,7 +59,7 @@ class Debts:
             await asyncio.gather(*self._paying.values(), return_exceptions=True)
 
     async def settle(self, job_id: str) -> bool:
-        """Wait until nothing of a job and its subjobs is left at other nodes; False where one of them does not say so."""
+        """Wait until nothing of a job and its subjobs is left at other nodes; False where one does not say so."""
         until = time.monotonic() + WAIT
         while debts := await self._store.owed_for(job_id):
             if time.monotonic() > until or not all(self._is_online(debt.node) for debt in debts):

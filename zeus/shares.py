@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 import msgspec
@@ -18,9 +17,11 @@ import msgspec
 from zeus.dispatch.remote import MOST_VIEW, Book, Peer
 from zeus.errors import JobNotFound
 from zeus.feed import Feed
+from zeus.jobs import Jobs
 from zeus.peers.connection import ServerRefused, ServerUnreachable
 from zeus.store import Store
 from zeus.store.shares import Held
+from zeus.thumbnails import Thumbnails
 from zeus.wire import SubjobUpdate
 
 RETRY = 1.0
@@ -35,17 +36,17 @@ UNWANTED = {409: frozenset({"stale_attempt"}), 404: frozenset({"job_not_found", 
 """How an owner says that a share is none of its own any more."""
 
 log = logging.getLogger(__name__)
-Drop = Callable[[str], Awaitable[object]]
 
 
 class Shares:
-    """`drop` ends a job and removes it; `hold` are the seconds that the files of an ended share are kept."""
+    """`hold`: the seconds that the files of an ended share are kept."""
 
-    def __init__(self, store: Store, book: Book, feed: Feed, drop: Drop, hold: float) -> None:
+    def __init__(self, store: Store, book: Book, feed: Feed, jobs: Jobs, thumbnails: Thumbnails, hold: float) -> None:
         self._store = store
         self._book = book
         self._feed = feed
-        self._drop = drop
+        self._jobs = jobs
+        self._thumbnails = thumbnails
         self._hold = hold
         self._telling: dict[str, asyncio.Task[None]] = {}
         self._pauses: dict[str, tuple[float, float]] = {}
@@ -106,4 +107,6 @@ class Shares:
 
     async def _remove(self, job_id: str) -> None:
         with contextlib.suppress(JobNotFound):
-            await self._drop(job_id)
+            outputs = await self._jobs.outputs(job_id)
+            await self._jobs.delete(job_id)
+            await self._thumbnails.forget(outputs)
