@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zeus import __version__
 from zeus.away import Away
 from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
@@ -36,8 +37,11 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.model import NewJob, Place
-from zeus.nodes.addresses import Address
+from zeus.nodes.addresses import Address, interface_addresses, lan_urls
 from zeus.nodes.book import NodeBook
+from zeus.nodes.certificates import believed
+from zeus.nodes.discovery import Discovery
+from zeus.nodes.pairing import Pairing
 from zeus.nodes.trust import Trust
 from zeus.portrait import Portraits
 from zeus.presets import Presets
@@ -54,6 +58,7 @@ from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.wire import Introduction
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +86,8 @@ class Zeus(msgspec.Struct, frozen=True):
     tools: LocalTools
     address: Address
     nodes: NodeBook
+    pairing: Pairing
+    discovery: Discovery
     portraits: Portraits
     debts: Debts
     away: Away
@@ -114,8 +121,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(store.close)
         address, trust = Address(), Trust(files.root)
         await trust.load()
-        nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
+        believes = await asyncio.to_thread(believed, config.network.ca)
+        nodes = NodeBook(config, store.uuid, trust, believes, address, lambda: runner.wake())
         stack.push_async_callback(nodes.close)
+        pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -186,11 +195,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
+        discovery = _discovery(config, registry, nodes)
+        stack.push_async_callback(discovery.close)
         yield Zeus(
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, portraits, debts, Away(store, nodes, peers), failed,
+            address, nodes, pairing, discovery, portraits, debts, Away(store, nodes, peers), failed,
         )  # fmt: skip
 
 
@@ -271,3 +282,19 @@ def _slots(config: Config, registry: Registry) -> dict[str, int]:
 def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
     sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
     return Downloads(files, children, sources, {name: config.engine(name) for name in sources})
+
+
+def _discovery(config: Config, registry: Registry, nodes: NodeBook) -> Discovery:
+    wanted, address = config.network.interfaces, nodes.address
+
+    def urls() -> tuple[str, ...]:
+        """Where the node is now: machines get other addresses."""
+        address.urls = tuple(lan_urls(config.http, address.port, wanted)) or address.urls
+        return address.urls
+
+    said = {"name": config.node.name, "version": __version__, "engines": ",".join(registry.engines)}
+    said |= {"open": "1"} if config.http.open else {}
+    said |= {"https": "1"} if config.http.certificate else {}
+    return Discovery(
+        nodes.own_id, nodes.sightings, nodes.is_wanted, lambda: interface_addresses(wanted), urls, lambda: said
+    )

@@ -67,7 +67,7 @@ async def priority(request: web.Request) -> web.Response:
 
 
 async def subjob_update(request: web.Request) -> web.Response:
-    """How a subjob or a share stands, as its node tells it. Raises Conflict for an attempt that is not the present one."""
+    """How a subjob or a share stands, as its node tells it. Raises Conflict for an attempt that is over."""
     zeus, job_id = request.app[ZEUS], job_id_of(request)
     update = convert(as_object(await read_json(request)), SubjobUpdate)
     status, parent = string_to_status(update.status), await zeus.jobs.get(job_id)
