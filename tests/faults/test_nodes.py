@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -27,8 +28,16 @@ class Farm(NamedTuple):
     def control(self) -> Api:
         return self.apis["control"]
 
-    def start(self, name: str, **env: str) -> None:
-        self.nodes[name].start(**env)
+    def signal(self, name: str, number: signal.Signals) -> None:
+        process = self.nodes[name].process
+        assert process is not None
+        process.send_signal(number)
+
+    async def all_empty(self) -> None:
+        """Each peer is back, and has nothing of the controller's."""
+        for name in ("first", "second"):
+            await until_state(self.control, await id_of(self.apis[name]), "online")
+            await empty(self.apis[name])
 
     def at_work(self, job: dict[str, Any]) -> str:
         """The name of the peer that has a job."""
@@ -36,21 +45,27 @@ class Farm(NamedTuple):
         return str(job["node"])
 
 
-@pytest.fixture
-async def farm(spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession) -> AsyncIterator[Farm]:
-    nodes = {
-        name: spawned(spawn_node, name, ONE if name == "control" else QUICK) for name in ("control", "first", "second")
-    }
-    for node in nodes.values():
-        await asyncio.to_thread(node.start)
-    made = Farm(nodes, {name: Api(session, node.url) for name, node in nodes.items()})
-    for name in ("first", "second"):
-        await pair(made.control, made.apis[name])
-    await fill(made.control, "frames")
-    yield made
+@contextlib.asynccontextmanager
+async def farm_of(spawn_node: Callable[..., NodeProcess], lease: float) -> AsyncIterator[Farm]:
+    own = {**ONE, "network": {**ONE["network"], "lease": lease}}
+    nodes = {name: spawned(spawn_node, name, QUICK) for name in ("first", "second")}
+    nodes["control"] = spawned(spawn_node, "control", own)
+    await asyncio.gather(*(asyncio.to_thread(node.start) for node in nodes.values()))
+    async with aiohttp.ClientSession() as session:
+        made = Farm(nodes, {name: Api(session, node.url) for name, node in nodes.items()})
+        for name in ("first", "second"):
+            await pair(made.control, made.apis[name])
+        await fill(made.control, "frames")
+        yield made
     for node in nodes.values():
         if node.process is not None and node.process.poll() is None:
             os.kill(node.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def farm(spawn_node: Callable[..., NodeProcess]) -> AsyncIterator[Farm]:
+    async with farm_of(spawn_node, lease=2.0) as made:
+        yield made
 
 
 async def begin(farm: Farm, record: Path, frames: int = 8, seconds: float = 0.4) -> tuple[str, str]:
@@ -86,8 +101,9 @@ async def log_of(farm: Farm, job_id: str, attempt: int) -> str:
     return str((await farm.control.get(f"/api/jobs/{job_id}/logs", params={"attempt": attempt}))[1])
 
 
-async def test_a_peer_that_is_killed(farm: Farm, tmp_path: Path) -> None:
-    record = tmp_path / "record"
+async def test_peers_that_go_and_come_back(farm: Farm, tmp_path: Path) -> None:
+    """One is killed; one is stopped, and goes on when its work is another's; one is not there to hear of a cancel."""
+    record = tmp_path / "killed"
     job_id, name = await begin(farm, record)
     farm.nodes[name].kill()
     job = await check_done(farm, job_id)
@@ -95,55 +111,45 @@ async def test_a_peer_that_is_killed(farm: Farm, tmp_path: Path) -> None:
     assert len(made(record)) <= 9  # all frames, and once more the one that was in work
     assert f"Node {name} did not answer for 2 s; the task goes elsewhere" in await log_of(farm, job_id, 1)
     await asyncio.to_thread(farm.nodes[name].start)  # what it had of it is owed to it
-    await until_state(farm.control, await id_of(farm.apis[name]), "online")
-    for each in ("first", "second"):
-        await empty(farm.apis[each])
+    await farm.all_empty()
 
-
-async def test_a_peer_that_is_stopped_and_goes_on(farm: Farm, tmp_path: Path) -> None:
-    record = tmp_path / "record"
-    job_id, name = await begin(farm, record)
-    process = farm.nodes[name].process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
+    job_id, name = await begin(farm, tmp_path / "stopped")
+    farm.signal(name, signal.SIGSTOP)
     job = await check_done(farm, job_id)
     assert job["node"] != name
-    os.kill(process.pid, signal.SIGCONT)
-    for each in ("first", "second"):
-        await empty(farm.apis[each])
+    farm.signal(name, signal.SIGCONT)
+    await farm.all_empty()
     assert await check_done(farm, job_id) == job
 
-
-async def test_a_peer_that_starts_anew_within_the_lease(farm: Farm, tmp_path: Path) -> None:
-    record = tmp_path / "record"
-    job_id, name = await begin(farm, record)
-    await asyncio.to_thread(farm.nodes[name].stop)
-    await asyncio.to_thread(farm.nodes[name].start)
-    job = await check_done(farm, job_id)
-    assert (job["node"], job["attempt"]) == (name, 1)
-    assert len(made(record)) <= 9
-
-
-@pytest.mark.parametrize("way", ["kill", "stop"])
-async def test_a_controller_that_goes_and_comes_back(farm: Farm, tmp_path: Path, way: str) -> None:
-    """The share goes on meanwhile, and is taken up again; a second one ends while nobody is there to hear of it."""
-    record, other = tmp_path / "record", tmp_path / "other"
-    job_id, name = await begin(farm, record, frames=10)
-    short, _ = await begin(farm, other, frames=4)
-    await asyncio.to_thread(getattr(farm.nodes["control"], way))
-    await asyncio.sleep(1.5)
+    job_id, name = await begin(farm, tmp_path / "cancelled", frames=200)
+    farm.signal(name, signal.SIGSTOP)
+    await until_state(farm.control, await peer_id(farm, name), "offline")
+    status, job = await farm.control.post(f"/api/jobs/{job_id}/cancel?confirm=1")
+    assert (status, job["status"]) == (202, "cancelled")
+    assert (await farm.control.post(f"/api/jobs/{job_id}/delete?confirm=1"))[0] == 200
+    await asyncio.to_thread(farm.nodes["control"].stop)
     await asyncio.to_thread(farm.nodes["control"].start)
-    for each, frames in ((job_id, 10), (short, 4)):
-        job = await check_done(farm, each, frames)
-        assert job["attempt"] == 1
-    assert "taken up again" in await log_of(farm, job_id, 1)
-    assert sorted(made(record)) == list(range(1, 11)) and sorted(made(other)) == [1, 2, 3, 4]
-    for each in ("first", "second"):
-        await empty(farm.apis[each])
+    farm.signal(name, signal.SIGCONT)
+    await farm.all_empty()
 
 
-async def test_a_controller_that_comes_back_to_nobody(farm: Farm, tmp_path: Path) -> None:
-    job_id, name = await begin(farm, tmp_path / "record")
+async def test_a_controller_that_goes_and_comes_back(farm: Farm, tmp_path: Path) -> None:
+    """Shares go on meanwhile and are taken up again; one ends while nobody is there to hear of it."""
+    for way in ("kill", "stop"):
+        record, other = tmp_path / f"record-{way}", tmp_path / f"other-{way}"
+        job_id, _ = await begin(farm, record, frames=10)
+        short, _ = await begin(farm, other, frames=4)
+        await asyncio.to_thread(getattr(farm.nodes["control"], way))
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(farm.nodes["control"].start)
+        for each, frames in ((job_id, 10), (short, 4)):
+            job = await check_done(farm, each, frames)
+            assert job["attempt"] == 1
+        assert "taken up again" in await log_of(farm, job_id, 1)
+        assert sorted(made(record)) == list(range(1, 11)) and sorted(made(other)) == [1, 2, 3, 4]
+        await farm.all_empty()
+
+    job_id, name = await begin(farm, tmp_path / "nobody")
     farm.nodes["control"].kill()
     farm.nodes[name].kill()
     await asyncio.to_thread(farm.nodes["control"].start)
@@ -151,20 +157,15 @@ async def test_a_controller_that_comes_back_to_nobody(farm: Farm, tmp_path: Path
     assert job["node"] != name and job["attempt"] == 2
 
 
-async def test_a_cancel_that_cannot_be_told_is_owed(farm: Farm, tmp_path: Path) -> None:
-    record = tmp_path / "record"
-    job_id, name = await begin(farm, record, frames=200)
-    process = farm.nodes[name].process
-    assert process is not None
-    os.kill(process.pid, signal.SIGSTOP)
-    await until_state(farm.control, await peer_id(farm, name), "offline")
-    status, job = await farm.control.post(f"/api/jobs/{job_id}/cancel?confirm=1")
-    assert (status, job["status"]) == (202, "cancelled")
-    assert (await farm.control.post(f"/api/jobs/{job_id}/delete?confirm=1"))[0] == 200
-    await asyncio.to_thread(farm.nodes["control"].stop)
-    await asyncio.to_thread(farm.nodes["control"].start)
-    os.kill(process.pid, signal.SIGCONT)
-    await empty(farm.apis[name])
+async def test_a_peer_that_starts_anew_within_the_lease(spawn_node: Callable[..., NodeProcess], tmp_path: Path) -> None:
+    async with farm_of(spawn_node, lease=60.0) as farm:
+        record = tmp_path / "record"
+        job_id, name = await begin(farm, record)
+        await asyncio.to_thread(farm.nodes[name].stop)
+        await asyncio.to_thread(farm.nodes[name].start)
+        job = await check_done(farm, job_id)
+        assert (job["node"], job["attempt"]) == (name, 1)
+        assert len(made(record)) <= 9
 
 
 async def peer_id(farm: Farm, name: str) -> str:
