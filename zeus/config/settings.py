@@ -100,6 +100,13 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease: Annotated[
         float, Meta(gt=0, le=86400, description="Seconds without a sign of a node after which its work goes elsewhere")
     ] = 30.0
+    grace: Annotated[
+        float,
+        Meta(ge=0, le=86400, description="Seconds besides that a node gets to answer after a start of this one"),
+    ] = 60.0
+    hold: Annotated[
+        float, Meta(gt=0, le=31_536_000, description="Seconds that files made for another node wait to be fetched")
+    ] = 86400.0
     ca: Annotated[
         str, Meta(description="A PEM file of certificates that are believed beside the system's, at other nodes")
     ] = ""
