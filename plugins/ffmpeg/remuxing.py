@@ -1,0 +1,81 @@
+"""Writes encoded frames into a file with new times, without encoding: in a worker, which alone loads PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+
+class Times:
+    """When packets in the order of a file are decoded and shown, in units of `base` seconds.
+
+    `ticks` are the times of the frames as they are shown, `ranks` the place of each packet's frame among them.
+    """
+
+    def __init__(self, ticks: Sequence[int], ranks: Sequence[int], base: Fraction) -> None:
+        self._ticks = ticks
+        self._ranks = ranks
+        self._base = base
+        # a decoder must have a frame before it shows it, so all are shown as much later as the latest one needs
+        self._delay = max((index - rank for index, rank in enumerate(ranks)), default=0)
+        self._step = ticks[1] - ticks[0] if len(ticks) > 1 else 1
+
+    def stamp(self, packet: Packet[Any], index: int, last: int) -> None:
+        """Give the packet at `index` its times; `last`: how long the very last frame is shown."""
+        rank, early = self._ranks[index], index - self._delay
+        packet.time_base = self._base
+        packet.pts = self._ticks[rank]
+        packet.dts = self._ticks[early] if early >= 0 else self._ticks[0] + early * self._step
+        packet.duration = self._ticks[rank + 1] - self._ticks[rank] if rank + 1 < len(self._ticks) else last
+
+
+class Writer:
+    """A file of one video, as the stream `like` has it; one packet after another."""
+
+    def __init__(self, target: Path, form: str, like: VideoStream, times: Times, base: Fraction, last: int = 1) -> None:
+        self._container = av.open(f"file:{target.absolute()}", "w", format=form)
+        self.stream = self._container.add_stream_from_template(like)
+        self.stream.time_base = base
+        self.stream.metadata.update(like.metadata)
+        self._times = times
+        self._last = last
+        self.count = 0
+
+    def add(self, packet: Packet[Any]) -> None:
+        """Write a copy of a packet as the next one."""
+        copy = Packet(bytes(packet))
+        copy.is_keyframe = packet.is_keyframe
+        for data in packet.iter_sidedata():
+            copy.set_sidedata(data)
+        self._times.stamp(copy, self.count, self._last)
+        copy.stream = self.stream
+        self._container.mux(copy)
+        self.count += 1
+
+    def close(self) -> None:
+        self._container.close()
+
+
+@contextmanager
+def closing(writers: Sequence[Writer]) -> Iterator[None]:
+    """Close all of them, whatever happens."""
+    try:
+        yield
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+def ranked(times: Sequence[int]) -> list[int]:
+    """The place of each among all when they are in order."""
+    ranks = [0] * len(times)
+    for rank, index in enumerate(sorted(range(len(times)), key=times.__getitem__)):
+        ranks[index] = rank
+    return ranks
