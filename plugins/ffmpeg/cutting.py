@@ -126,7 +126,7 @@ def _write(
 
 def _writer(target: Path, stream: VideoStream, found: Survey, segment: Segment) -> Writer:
     ranks, base = segment.ranks(found), 1 / found.rate
-    return Writer(target, FORMS[target.suffix], stream, Times(range(len(ranks)), ranks, base), base)
+    return Writer(target, FORMS[target.suffix], stream, Times(range(len(ranks)), ranks, base))
 
 
 def _check(job: Computation, path: Path, found: Survey, segment: Segment) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,9 @@ def join(
         rate = 1 / found.base  # two frames would have the same time
         ticks = found.ticks(rate, begin, end)
     shown = max(1, round(found.last * found.base * rate))
-    _write(job, parts, demuxer, form, Path(target), Times(ticks, ranks, 1 / rate), 1 / rate, shown)
+    times = Times(ticks, ranks, 1 / rate)
+    with opened(path, source) as (_, stream):
+        _write(job, parts, demuxer, lambda like: Writer(Path(target), form, like, times, shown, stream))
     begins = (found.times[found.shown[begin]] * found.base - found.start) * rate
     seconds = float((ticks[-1] + shown) / rate)
     last_begins = float(ticks[-1] / rate)
@@ -89,20 +90,11 @@ def _ranks(job: Computation, parts: Sequence[str], demuxer: str) -> list[int]:
     return ranks
 
 
-def _write(
-    job: Computation,
-    parts: Sequence[str],
-    demuxer: str,
-    form: str,
-    target: Path,
-    times: Times,
-    base: Fraction,
-    last: int,
-) -> None:
+def _write(job: Computation, parts: Sequence[str], demuxer: str, open_writer: Callable[[VideoStream], Writer]) -> None:
     with opened(parts[0], demuxer) as (_, like):
         codec = like.codec_context.codec.canonical_name
         headers = HEADERS.get(codec) if len({_header(part, demuxer) for part in parts}) > 1 else None
-        writer = Writer(target, form, like, times, base, last)
+        writer = open_writer(like)
         if headers is not None:
             BitStreamFilterContext(headers, like, writer.stream)  # says the file's own header in the same way
     with closing([writer]):

@@ -22,7 +22,7 @@ class Times:
     def __init__(self, ticks: Sequence[int], ranks: Sequence[int], base: Fraction) -> None:
         self._ticks = ticks
         self._ranks = ranks
-        self._base = base
+        self.base = base
         # a decoder must have a frame before it shows it, so all are shown as much later as the latest one needs
         self._delay = max((index - rank for index, rank in enumerate(ranks)), default=0)
         self._step = ticks[1] - ticks[0] if len(ticks) > 1 else 1
@@ -30,20 +30,27 @@ class Times:
     def stamp(self, packet: Packet[Any], index: int, last: int) -> None:
         """Give the packet at `index` its times; `last`: how long the very last frame is shown."""
         rank, early = self._ranks[index], index - self._delay
-        packet.time_base = self._base
+        packet.time_base = self.base
         packet.pts = self._ticks[rank]
         packet.dts = self._ticks[early] if early >= 0 else self._ticks[0] + early * self._step
         packet.duration = self._ticks[rank + 1] - self._ticks[rank] if rank + 1 < len(self._ticks) else last
 
 
 class Writer:
-    """A file of one video, as the stream `like` has it; one packet after another."""
+    """A file of one video, encoded as the stream `like` is; one packet after another.
 
-    def __init__(self, target: Path, form: str, like: VideoStream, times: Times, base: Fraction, last: int = 1) -> None:
+    `source` is the stream whose words and disposition it has; None: those of `like`.
+    """
+
+    def __init__(
+        self, target: Path, form: str, like: VideoStream, times: Times, last: int = 1, source: VideoStream | None = None
+    ) -> None:
         self._container = av.open(f"file:{target.absolute()}", "w", format=form)
-        self.stream = self._container.add_stream_from_template(like)
-        self.stream.time_base = base
-        self.stream.metadata.update(like.metadata)
+        # opaque: a stream that is copied needs no encoder of its name
+        self.stream = self._container.add_stream_from_template(like, opaque=True)
+        self.stream.time_base = times.base
+        self.stream.metadata.update(_words(source or like, like))
+        self.stream.disposition = (source or like).disposition
         self._times = times
         self._last = last
         self.count = 0
@@ -79,3 +86,9 @@ def ranked(times: Sequence[int]) -> list[int]:
     for rank, index in enumerate(sorted(range(len(times)), key=times.__getitem__)):
         ranks[index] = rank
     return ranks
+
+
+def _words(source: VideoStream, like: VideoStream) -> dict[str, str]:
+    """What a conversion keeps of a stream's words, and who encoded it."""
+    kept = {name: text for name, text in source.metadata.items() if name.lower() not in ("encoder", "duration")}
+    return kept | {name: text for name, text in like.metadata.items() if name.lower() == "encoder"}
