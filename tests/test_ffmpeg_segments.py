@@ -17,6 +17,7 @@ from zeus_plugins.ffmpeg.finder import bundled
 
 from tests.ffmpeg_context import Context
 from zeus.engine import Made, Piece, Span
+from zeus.errors import OutputInvalid
 
 PROGRAM = str(next(bundled())[1])
 LIKE = 35.0
@@ -133,7 +134,6 @@ def alike(joined: Path, plain: Path, *, least: float = LIKE) -> Film:
     assert a.times == pytest.approx(b.times, abs=half + 0.001)
     assert a.sound == pytest.approx(b.sound, abs=0.001)
     assert a.chapters == b.chapters
-    print("PSNR", min(map(psnr, a.frames, b.frames)))
     assert min(map(psnr, a.frames, b.frames)) > least
     return a
 
@@ -182,3 +182,29 @@ def seen(stream: Any) -> Any:
 
 def heard(stream: Any) -> Any:
     return stream.codec_context.sample_rate, stream.codec_context.layout.name
+
+
+ODDITIES = {
+    "vfr.mp4": ("-vf select=lt(n\\,20)+not(mod(n\\,3)) -fps_mode vfr", 33),
+    "vfr.mkv": ("-vf settb=1/1000,setpts=N*40+7*sin(N)*sin(N) -fps_mode passthrough -enc_time_base 1/1000", 60),
+    "late.mp4": ("-vf setpts=PTS+0.2/TB", 60),
+    "late.mkv": ("-vf setpts=PTS+0.2/TB", 60),
+    "short-sound.mp4": ("-af atrim=end=1.0", 60),
+    "long-sound.mkv": ("-af apad=pad_dur=2 -c:a flac", 60),
+    "sar.mp4": ("-vf setsar=4/3,setparams=color_primaries=smpte170m:color_trc=smpte170m:colorspace=smpte170m", 60),
+    "rgb.mkv": ("-c:v ffv1 -g 1 -pix_fmt gbrp", 60),
+    "deep.mov": ("-pix_fmt yuv422p10le", 60),
+    "mpeg2.mkv": ("-c:v mpeg2video -x264-params: -g 12 -bf 2 -q:v 2", 60),
+    "words.mkv": ("-metadata title=Words -metadata:s:v:0 language=deu -metadata:s:a:0 title=Tone", 60),
+}
+
+
+@pytest.mark.parametrize("name", ODDITIES)
+async def test_odd_sources(engine: FFmpegEngine, make: Make, name: str) -> None:
+    options, count = ODDITIES[name]
+    source = await make(name, f"{SOURCES['open.mp4']} {options}".replace("-x264-params:", ""), size="64x46")
+    joined, plain = await split(engine, source), await whole(engine, source)
+    film = alike(joined, plain)
+    assert len(film.frames) == count
+    assert "vfr" in name or described(joined) == described(plain)
+    assert film.metadata == watch(plain).metadata

@@ -82,9 +82,8 @@ def _segments(
     cuts = nearest([rank for rank in usable if start < rank < end], start, end, weights)
     if not cuts:
         raise Unsound("it has no key frames to cut it at")
-    with opened(path, demuxer) as (container, stream):
-        trial = Trial(job, container, stream, found)
-        sound = [rank for rank in cuts if trial.sound(openings, usable[rank])]
+    trial = Trial(job, path, demuxer, found)
+    sound = [rank for rank in cuts if trial.sound(openings, usable[rank])]
     if not sound:
         raise Unsound("what follows its key frames does not decode without what lies before them")
     begin = usable[max(rank for rank in usable if rank <= start)]
@@ -125,8 +124,8 @@ def _write(
 
 
 def _writer(target: Path, stream: VideoStream, found: Survey, segment: Segment) -> Writer:
-    ranks, base = segment.ranks(found), 1 / found.rate
-    return Writer(target, FORMS[target.suffix], stream, Times(range(len(ranks)), ranks, base))
+    ranks, rate = segment.ranks(found), found.rate
+    return Writer(target, FORMS[target.suffix], stream, Times(range(len(ranks)), ranks, 1 / rate, rate))
 
 
 def _check(job: Computation, path: Path, found: Survey, segment: Segment) -> None:

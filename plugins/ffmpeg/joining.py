@@ -51,9 +51,9 @@ def join(
         rate = 1 / found.base  # two frames would have the same time
         ticks = found.ticks(rate, begin, end)
     shown = max(1, round(found.last * found.base * rate))
-    times = Times(ticks, ranks, 1 / rate)
+    times = Times(ticks, ranks, 1 / rate, found.guessed or found.rate, shown)
     with opened(path, source) as (_, stream):
-        _write(job, parts, demuxer, lambda like: Writer(Path(target), form, like, times, shown, stream))
+        _write(job, parts, demuxer, lambda like: Writer(Path(target), form, like, times, stream))
     begins = (found.times[found.shown[begin]] * found.base - found.start) * rate
     seconds = float((ticks[-1] + shown) / rate)
     last_begins = float(ticks[-1] / rate)

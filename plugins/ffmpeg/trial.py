@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import av
-from av.codec.context import CodecContext
-from av.container import InputContainer
 from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
 from zeus.engine import Computation
 
-from .survey import Survey, packets
+from .survey import Survey, opened, packets
 
 TRIED = 24
 """Frames from a key frame on that are compared."""
@@ -25,10 +21,10 @@ class Trial:
     """Decodes what follows a key frame with and without what lies before it. What was refreshed by and by, or refers
     further back, comes out different."""
 
-    def __init__(self, job: Computation, container: InputContainer, stream: VideoStream, found: Survey) -> None:
+    def __init__(self, job: Computation, path: str, demuxer: str, found: Survey) -> None:
         self._job = job
-        self._container = container
-        self._stream = stream
+        self._path = path
+        self._demuxer = demuxer
         self._found = found
 
     def sound(self, openings: Sequence[int], key: int) -> bool:
@@ -51,24 +47,22 @@ class Trial:
         """The packets from index `first` to `end`, without `end`; fewer when they cannot be found."""
         times = self._found.times
         taken: list[Packet[Any]] = []
-        self._container.seek(times[first], stream=self._stream)
-        for packet in packets(self._job, self._container, self._stream):
-            if packet.pts == times[first + len(taken)]:
-                taken.append(packet)
-            if len(taken) == end - first:
-                break
+        with opened(self._path, self._demuxer) as (container, stream):
+            container.seek(times[first], stream=stream)
+            for packet in packets(self._job, container, stream):
+                if packet.pts == times[first + len(taken)]:
+                    taken.append(packet)
+                if len(taken) == end - first:
+                    break
         return taken
 
     def _sums(self, taken: Sequence[Packet[Any]], wanted: set[int]) -> dict[int, int]:
         """A checksum of the picture at each of the wanted times."""
-        like = self._stream.codec_context
-        decoder = CodecContext.create(like.codec.name, "r")
-        assert isinstance(decoder, VideoCodecContext)
-        decoder.extradata = like.extradata
         sums = {}
-        for packet in [*taken, None]:
-            self._job.check()
-            for frame in decoder.decode(packet):
-                if frame.pts in wanted:
-                    sums[frame.pts] = zlib.crc32(frame.to_ndarray(format="rgb24").tobytes())
+        with opened(self._path, self._demuxer) as (_, fresh):
+            for packet in [*taken, None]:
+                self._job.check()
+                for frame in fresh.codec_context.decode(packet):
+                    if frame.pts in wanted:
+                        sums[frame.pts] = zlib.crc32(frame.to_ndarray(format="rgb24").tobytes())
         return sums
