@@ -86,11 +86,21 @@ def commands(program: str, plan: Plan) -> list[list[str]]:
     return [[*opening, *first], [*opening, *second, *_ending(plan)]]
 
 
-def joining(program: str, plan: Plan, video: Source) -> list[str]:
-    """The command that makes the file of video which is encoded already, and of all else that the input has."""
+def joining(program: str, plan: Plan, video: Source, called: str | None) -> list[str]:
+    """The command that makes the file of video which is encoded already, and of all else that the input has.
+
+    `called`: its tag, where it is not the usual one."""
     inputs = [option for source in (video, plan.source) for option in _input(source)]
-    copied = ["-map", "0:v:0", "-c:v", "copy", *tag(plan.args)]
-    return [program, *QUIET, *PROGRESS, "-y", *inputs, *copied, *_kept(1), *_sound(plan, 1), *_ending(plan)]
+    copied = [
+        "-map_metadata",
+        "1",
+        "-map",
+        "0:v:0",
+        "-c:v",
+        "copy",
+        *(["-tag:v", called] if called else tag(plan.args)),
+    ]
+    return [program, *QUIET, *PROGRESS, "-y", *inputs, *copied, *_sound(plan, 1), *_ending(plan)]
 
 
 def part(path: Path, demuxer: str, begins: float) -> Source:
@@ -107,14 +117,9 @@ def _input(source: Source) -> list[str]:
     return ["-protocol_whitelist", "file,pipe", *source.options, "-i", source.url]
 
 
-def _kept(number: int) -> list[str]:
-    """What goes into the output of an input's words."""
-    return ["-map_metadata", str(number), "-map_chapters", str(number)]
-
-
 def _streams(plan: Plan) -> list[str]:
     args, formats = plan.args, plan.args.formats
-    options = _kept(0)
+    options = ["-map_metadata", "0"]
     if formats.video == "none":
         options += ["-vn"]
     elif formats.video == "copy":

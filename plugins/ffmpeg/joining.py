@@ -14,11 +14,12 @@ from av.video.stream import VideoStream
 from zeus.engine import Computation
 from zeus.errors import OutputInvalid
 
+from .headers import INBAND, TAGS, headers
 from .remuxing import Times, Writer, closing, ranked
 from .survey import Survey, Unsound, opened, packets, survey
 
-HEADERS = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
-"""What puts the headers of a stream before each of its key frames, where parts have different ones."""
+Part = tuple[str, str, int]
+"""What a part is called, its file, and the number of its frames; 0: unknown."""
 ROUNDING = 0.001
 """Seconds by which a container rounds a time."""
 
@@ -27,7 +28,7 @@ def join(
     job: Computation,
     path: str,
     source: str,
-    parts: list[str],
+    parts: list[Part],
     demuxer: str,
     form: str,
     target: str,
@@ -37,14 +38,15 @@ def join(
     """Write the video of the parts (by `demuxer`) into `target` (by the muxer `form`) with the times of the frames
     `first` to `last` (counted from 1; 0: all) of the movie at `path` (by the demuxer `source`).
 
-    Gives the number of `frames`, the seconds until the last one begins and until it ends, and when the first begins in
-    the movie. Raises OutputInvalid when the parts do not have as many frames.
+    Gives the number of `frames`, the seconds until the last one begins and until it ends, when the first begins in the
+    movie, and the `tag` that mp4 must have, if any. Raises OutputInvalid when the parts do not have as many frames.
     """
     found = _surveyed(job, path, source)
     begin, end = first - 1, last or len(found.times)
     ranks = _ranks(job, parts, demuxer)
     if len(ranks) != end - begin:
-        raise OutputInvalid(f"The parts have {len(ranks)} frames where {end - begin} were expected.")
+        message = f"The parts have {len(ranks)} frames where {end - begin} were expected."
+        raise OutputInvalid(message, retry=False)
     rate = found.guessed
     ticks = found.ticks(rate, begin, end) if rate else []
     if not ticks or any(a >= b for a, b in pairwise(ticks)):
@@ -52,12 +54,13 @@ def join(
         ticks = found.ticks(rate, begin, end)
     shown = max(1, round(found.last * found.base * rate))
     times = Times(ticks, ranks, 1 / rate, found.guessed or found.rate, shown)
+    files = [part for _, part, _ in parts]
     with opened(path, source) as (_, stream):
-        _write(job, parts, demuxer, lambda like: Writer(Path(target), form, like, times, stream))
+        tag = _write(job, files, demuxer, lambda like: Writer(Path(target), form, like, times, stream))
     begins = (found.times[found.shown[begin]] * found.base - found.start) * rate
     seconds = float((ticks[-1] + shown) / rate)
-    last_begins = float(ticks[-1] / rate)
-    return {"frames": len(ticks), "seconds": seconds, "last": last_begins, "first": float(round(begins) / rate)}
+    facts = {"frames": len(ticks), "seconds": seconds, "last": float(ticks[-1] / rate)}
+    return {**facts, "first": float(round(begins) / rate), "tag": tag}
 
 
 def compare(job: Computation, path: str, demuxer: str, frames: int, last: float) -> None:
@@ -80,40 +83,50 @@ def _surveyed(job: Computation, path: str, demuxer: str) -> Survey:
         raise OutputInvalid(f"{Path(path).name} is not what was cut: {unsound}.", retry=False) from unsound
 
 
-def _ranks(job: Computation, parts: Sequence[str], demuxer: str) -> list[int]:
+def _ranks(job: Computation, parts: Sequence[Part], demuxer: str) -> list[int]:
     """The places of all packets' frames, the parts one after another."""
     ranks: list[int] = []
-    for part in parts:
+    for name, part, count in parts:
         with opened(part, demuxer) as (container, stream):
             times = [packet.pts or 0 for packet in packets(job, container, stream)]
+        if count not in (0, len(times)):
+            raise OutputInvalid(f"{name} has {len(times)} frames where {count} were expected.", retry=False)
         ranks += [len(ranks) + rank for rank in ranked(times)]
     return ranks
 
 
-def _write(job: Computation, parts: Sequence[str], demuxer: str, open_writer: Callable[[VideoStream], Writer]) -> None:
+def _write(
+    job: Computation, parts: Sequence[str], demuxer: str, open_writer: Callable[[VideoStream], Writer]
+) -> str | None:
+    """Gives the tag that the stream needs, where parts have different headers."""
     with opened(parts[0], demuxer) as (_, like):
         codec = like.codec_context.codec.canonical_name
-        headers = HEADERS.get(codec) if len({_header(part, demuxer) for part in parts}) > 1 else None
+        name = INBAND.get(codec) if len({_headers(part, demuxer) for part in parts}) > 1 else None
+        tag = TAGS.get(codec) if name is not None else None
         writer = open_writer(like)
-        if headers is not None:
-            BitStreamFilterContext(headers, like, writer.stream)  # says the file's own header in the same way
+        if name is not None:
+            BitStreamFilterContext(name, like, writer.stream)  # says the file's own header in the same way
+        if tag is not None:
+            writer.stream.codec_context.codec_tag = tag
     with closing([writer]):
         for number, part in enumerate(parts):
             job.report(number / len(parts))
             with opened(part, demuxer) as (container, stream):
-                for packet in _with_headers(headers, stream, packets(job, container, stream)):
+                for packet in _filtered(name, stream, packets(job, container, stream)):
                     writer.add(packet)
+    return tag
 
 
-def _with_headers(name: str | None, stream: VideoStream, found: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
+def _filtered(name: str | None, stream: VideoStream, found: Iterable[Packet[Any]]) -> Iterator[Packet[Any]]:
     if name is None:
         yield from found
         return
-    headers = BitStreamFilterContext(name, stream)
+    each = BitStreamFilterContext(name, stream)
     for packet in found:
-        yield from headers.filter(packet)
+        yield from each.filter(packet)
 
 
-def _header(part: str, demuxer: str) -> bytes:
+def _headers(part: str, demuxer: str) -> bytes:
     with opened(part, demuxer) as (_, stream):
-        return stream.codec_context.extradata or b""
+        context = stream.codec_context
+        return headers(context.codec.canonical_name, context.extradata or b"")

@@ -66,7 +66,7 @@ async def join(context: RunContext[FFmpegArgs], build: Build, made: Sequence[Mad
         _JOIN,
         {
             "path": str(source), "source": (await context.probe(source)).container.partition(",")[0],
-            "parts": [str(_only(each)) for each in made], "demuxer": demuxer, "target": str(video),
+            "parts": [_part(each) for each in made], "demuxer": demuxer, "target": str(video),
             "form": CONTAINERS[formats.container].muxer, **_frames(context.span),
         },
         report=lambda fraction: context.report(0.3 * fraction, "joining"), apart=True,
@@ -76,7 +76,8 @@ async def join(context: RunContext[FFmpegArgs], build: Build, made: Sequence[Mad
     plan = plan_of(context, work, Encoder(""))
     # chosen frames begin at once, all of them as late as they do in the input
     begins = facts["first"] if work.selection is None else 0.0
-    await run(context, joining(str(build.path), plan, part(video, demuxer, begins)), work, 0, 1)
+    tag = facts["tag"] if formats.container in ("mp4", "mov") else None
+    await run(context, joining(str(build.path), plan, part(video, demuxer, begins), tag), work, 0, 1)
     video.unlink()
     await check(context, plan.target, work)
     expected = {"frames": facts["frames"], "last": facts["last"]}
@@ -114,10 +115,10 @@ def _frames(span: Span | None) -> dict[str, int]:
     return {"first": span.start, "last": span.end} if span is not None else {"first": 1, "last": 0}
 
 
-def _only(made: Made) -> Path:
+def _part(made: Made) -> tuple[str, str, int]:
     if len(made.files) != 1:
-        raise OutputInvalid(f"{made.name} has made {len(made.files)} files where one was expected.")
-    return made.files[0]
+        raise OutputInvalid(f"{made.name} has made {len(made.files)} files where one was expected.", retry=False)
+    return made.name, str(made.files[0]), made.span.count if made.span is not None else 0
 
 
 def _input(context: RunContext[FFmpegArgs]) -> Path:
