@@ -86,7 +86,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             failed.set_result(error)
 
     async with contextlib.AsyncExitStack() as stack:
-        folders = own_folders(_paths(config.plugins.folders))
+        folders = own_folders(_paths(config.plugins.folders), own=config.plugins.own)
         registry = await asyncio.to_thread(Registry.load, folders, config.engines, config.models)
         feed = Feed()
         files = Files(config.storage_path)

@@ -6,13 +6,16 @@ A client ignores fields that it does not know. Times are RFC 3339 UTC strings, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 MOST = (1 << 31) - 1
 """Of what another node counts."""
+FRAME_LIMIT = 1_048_574
+"""The highest frame number that Blender knows."""
+FrameNumber = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -146,15 +149,47 @@ class WhyView(msgspec.Struct, frozen=True):
     nodes: Sequence[Refusal]
 
 
+class DemandView(msgspec.Struct, frozen=True):
+    """What a job asks of its place: "gpu", "gpu:N" or "", the bytes of GPU memory that it wants and needs at least, and
+    the generation model that must be ready there.
+    """
+
+    gpu: Annotated[str, Meta(pattern=r"^(gpu(:\d{1,3})?)?$")] = ""
+    memory: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    least: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    model: Annotated[str, Meta(max_length=200)] = ""
+
+
 class DryRun(msgspec.Struct, frozen=True):
-    """What a job would be, and which nodes could run it."""
+    """What a job would be, and which nodes could run it.
+
+    `publishes`: "whole" or "each" frame. `splits`: "" or how it would be shared out; `joins`: whether its files are made
+    of those of its pieces. `project_file`: of an archive, the file that is meant.
+    """
 
     valid: bool
-    renderer: str
+    renderer: Annotated[str, Meta(max_length=64)]
     args: Mapping[str, Any]
-    start_frame: int | None
-    end_frame: int | None
+    start_frame: FrameNumber | None
+    end_frame: FrameNumber | None
     nodes: Sequence[Refusal]
+    frame_step: Annotated[int, Meta(ge=1, le=MOST)] = 1
+    publishes: Literal["whole", "each"] = "whole"
+    splits: Literal["", "frames", "parts"] = ""
+    joins: bool = False
+    demand: DemandView = DemandView()
+    project_file: Annotated[str, Meta(max_length=1024)] | None = None
+
+
+class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file in a folder that two nodes share: the folder's name, the path in it with slashes, and of the file as the
+    sender sees it the size and the time of its last change, in seconds since 1970.
+    """
+
+    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    size: Annotated[int, Meta(ge=0)] | None = None
+    modified: float | None = None
 
 
 class JobAccepted(msgspec.Struct, frozen=True):
@@ -363,7 +398,8 @@ class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
 class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     """What a node can do with one engine, of which `free` of at most `slots` tasks could start now.
 
-    `seconds`: what a frame took there of late, None where none was made. `models`: those that are ready.
+    `seconds`: what a frame took there of late, None where none was made. `models`: those that are ready; `model`: the
+    one of jobs that name none. `inspects`: whether it looks into a job's input before it takes the job.
     """
 
     available: bool
@@ -376,6 +412,8 @@ class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     extensions: Sequence[str] = ()
     export_formats: Sequence[str] = ()
     models: Sequence[str] = ()
+    model: str | None = None
+    inspects: bool = False
     seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
@@ -392,7 +430,8 @@ class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
 class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself to others: who it is, what it can do and what it is at.
 
-    `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score.
+    `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score. `shares`: the
+    folders of `[paths]` that are there, each by its name with its mark.
     """
 
     id: str
@@ -405,6 +444,7 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Sequence[NodeTask] = ()
     tags: Sequence[str] = ()
     benchmark: float | None = None
+    shares: Mapping[str, str] = {}
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

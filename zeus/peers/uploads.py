@@ -1,0 +1,54 @@
+"""The client's methods for uploads that can be resumed, and are sent once for each content."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+from zeus.errors import ZeusError
+from zeus.peers.calls import SLOW_SECONDS, Calls
+from zeus.peers.connection import decode
+from zeus.peers.transfer import CHUNK, Progress
+from zeus.wire import UploadView
+
+TYPE = "application/offset+octet-stream"
+
+
+class UploadCalls(Calls):
+    """Uploads."""
+
+    async def begin_upload(self, name: str, size: int, sha256: str, *, key: str | None = None) -> UploadView:
+        """Announce a file; it is complete at once where the node has that content. `key` as in create_job."""
+        sent = {"name": name, "size": size, "sha256": sha256}
+        answer = await self.request("POST", "/api/uploads", json=sent, key=key, wait=SLOW_SECONDS)
+        return decode(answer, UploadView)
+
+    async def get_upload(self, upload_id: str) -> UploadView:
+        """How far an upload came."""
+        return decode(await self.request("GET", _upload(upload_id)), UploadView)
+
+    async def send_upload(self, upload: UploadView, file: Path, progress: Progress | None = None) -> None:
+        """Send what is missing of an upload, once; where it breaks off, ask how far it came and go on from there."""
+        headers = {"Upload-Offset": str(upload.offset), "Content-Length": str(upload.size - upload.offset)}
+        body = _rest(file, upload.offset, upload.size, progress)
+        headers["Content-Type"] = TYPE
+        await self.request("PATCH", _upload(upload.id), data=body, headers=headers, wait=SLOW_SECONDS)
+
+
+async def _rest(path: Path, position: int, size: int, progress: Progress | None) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        file.seek(position)
+        while position < size:
+            chunk = await asyncio.to_thread(file.read, min(CHUNK, size - position))
+            if not chunk:
+                raise ZeusError(f"{path} became shorter while it was sent.", code="file_changed")
+            yield chunk
+            position += len(chunk)
+            if progress:
+                progress(position, size)
+
+
+def _upload(upload_id: str) -> str:
+    return f"/api/uploads/{quote(upload_id, safe='')}"
