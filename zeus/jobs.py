@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from zeus.engine import GenerationEngine, ModelState
-from zeus.errors import BadInput, NoSpace, NotReady
+from zeus.errors import BadInput, JobNotFound, NoSpace, NotReady
 from zeus.files import Files
 from zeus.foreign import Foreign
-from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Wish
+from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, Output, Progress, Status, Wish
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
@@ -82,6 +82,14 @@ class Jobs:
     async def get(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
         return await self._store.job(job_id)
+
+    async def has(self, job_id: str) -> bool:
+        """Whether this node holds a job."""
+        try:
+            await self._store.job(job_id)
+        except JobNotFound:
+            return False
+        return True
 
     async def find(self, wanted: Filter = ALL) -> Sequence[Job]:
         """Jobs, the newest first unless it says otherwise."""

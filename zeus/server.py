@@ -23,6 +23,7 @@ from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
+from zeus.foreign import Foreign
 from zeus.gpus import usable
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
@@ -30,6 +31,10 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.model import Place
+from zeus.nodes.addresses import Address
+from zeus.nodes.book import NodeBook
+from zeus.nodes.trust import Trust
+from zeus.portrait import Portraits
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
@@ -38,10 +43,12 @@ from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
+from zeus.shares import Shares
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.whereabouts import Whereabouts
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +74,11 @@ class Zeus(msgspec.Struct, frozen=True):
     downloads: Downloads
     benchmarks: Benchmarks
     tools: LocalTools
+    address: Address
+    nodes: NodeBook
+    whereabouts: Whereabouts
+    foreign: Foreign
+    portraits: Portraits
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -95,6 +107,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await asyncio.to_thread(_open_models, registry, files.models)
         store = await Store.open(files.database, feed.announce, fail)
         stack.push_async_callback(store.close)
+        address, trust = Address(), Trust(files.root)
+        await trust.load()
+        nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
+        stack.push_async_callback(nodes.close)
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -120,17 +136,29 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
+        shares = Shares(config.paths)
+        start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
+        portraits = Portraits(
+            config, start, address, store, catalog, progress, benchmarks,
+            dispatcher.places, runner.free_places, runner.running, shares=lambda: shares.marks,
+        )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
+        foreign = Foreign(nodes, files, shares)
         submissions = Submissions(
             registry,
             inspections.before,
             selection.check,
+            catalog.reason,
+            foreign,
+            shares.find,
             max_attempts=config.jobs.max_attempts,
-            local_roots=_paths(config.files.local_roots),
+            local_roots=[*_paths(config.files.local_roots), *shares.roots],
         )
         projects = Projects(files, registry)
         reasons = Reasons(store, runner, catalog)
-        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
+        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons, foreign)
+        whereabouts = Whereabouts(nodes, jobs.has)
+        stack.callback(whereabouts.close)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
@@ -140,6 +168,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(progress.run(), fail),
             _essential(recover_later(store, files, unsettled), fail),
             _essential(uploads.run(), fail),
+            _essential(shares.run(), fail),
+            _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
@@ -148,9 +178,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, projects, reasons,
+            config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
-            Presets(registry, files.root / "presets.yaml"), downloads, Benchmarks(files, tools), tools, failed,
+            Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
+            address, nodes, whereabouts, foreign, portraits, failed,
         )  # fmt: skip
 
 

@@ -1,14 +1,13 @@
 """The folders of `[paths]`, which several nodes see: what marks them as the same, and files in them by their names.
 
-Two nodes see the same folder when they read the same mark in it. Another node never gets a path of this one: it gets the
-folder's name and the way from there, and looks under its own path of that folder.
+Two nodes see the same folder when they read the same mark in it. Another node never gets a path of this one: it gets
+the folder's name and the way from there, and looks under its own path of that folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import sys
 import uuid

@@ -153,7 +153,7 @@ class Submissions:
         max_attempts: int,
         local_roots: Sequence[Path],
     ) -> None:
-        """`why_not` says why an engine cannot run here, `find_shared` where a file of a shared folder is, and blocks."""
+        """`why_not` says why an engine cannot run here, `find_shared` where a file of a shared folder lies."""
         self._registry = registry
         self._inspect = inspect
         self._check_version = check_version

@@ -13,10 +13,10 @@ from aiohttp import web
 from msgspec import Meta
 
 from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
-from zeus.api.callers import is_peer
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.keys import ZEUS
+from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag, number
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
@@ -198,9 +198,9 @@ def _job_request(
         given["not_before"] = wanted.not_before.timestamp()
     if wanted.upload is not None:
         given["upload"] = held.enter_context(request.app[ZEUS].uploads.held(wanted.upload))
-    if wanted.shared is not None and not is_peer(request):
+    if wanted.shared is not None and caller_of(request) is None:
         raise BadInput("shared: only another node that is paired with this one may use it.", code="unsupported_field")
-    return JobRequest(**given, notes=notes, here=HOP in request.headers and is_peer(request))
+    return JobRequest(**given, notes=notes, here=HOP in request.headers and caller_of(request) is not None)
 
 
 def _given(struct: msgspec.Struct) -> dict[str, Any]:

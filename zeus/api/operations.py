@@ -14,6 +14,7 @@ from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import MOST
 from zeus.api.uploads import NewUpload
+from zeus.nodes.history import KEPT
 
 Jobs = Sequence[wire.JobView]
 
@@ -260,6 +261,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/status"): Operation("The node and its machine", {200: wire.StatusView}),
     ("GET", "/api/snapshot"): Operation("The node, its machine and its jobs", {200: wire.Snapshot}),
     ("GET", "/api/full_status"): Operation("The same of every known node", {200: wire.FullStatus}),
+    ("GET", "/api/nodes"): Operation(
+        "This node and those that it knows", {200: wire.NodeList},
+        query=(
+            Query("history", Annotated[float, Meta(ge=0, le=KEPT)], "With the load of so many last seconds; 0"),
+        ),
+    ),
+    ("GET", "/api/nodes/self"): Operation("What this node says of itself to other nodes", {200: wire.Portrait}),
+    ("POST", "/api/nodes/prove"): Operation(
+        "Who this node is, and for a node that it is paired with the proof of it", {200: wire.Proof},
+        takes=wire.Challenge, example={"node": "5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11", "nonce": "0" * 32},
+    ),
     ("GET", "/api/presets"): Operation(
         "The presets; their file where YAML is accepted",
         {200: (wire.PresetList, "application/yaml"), 404: wire.ErrorBody},

@@ -10,9 +10,9 @@ import msgspec
 from aiohttp import web
 
 from zeus.api.bodies import read_body
-from zeus.api.callers import is_peer
 from zeus.api.errors import PREPARED, VERSION_HEADER, Handler
 from zeus.api.keys import LISTS
+from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag, listed
 from zeus.api.responses import JOB_ID, json_body
 from zeus.nodes.peer import Peer
@@ -53,7 +53,7 @@ class Passing:
 
     @web.middleware
     async def pass_on(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self._zeus.book.peers or self._is_passed(request):
+        if not self._zeus.nodes.peers or self._is_passed(request):
             return await handler(request)
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else ""
@@ -70,7 +70,7 @@ class Passing:
 
     def _is_passed(self, request: web.Request) -> bool:
         """Whether another node has passed the request on: only a peer's word counts."""
-        return HOP in request.headers and is_peer(request)
+        return HOP in request.headers and caller_of(request) is not None
 
     async def _about_job(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
         job_id = request.match_info["job_id"]
@@ -96,7 +96,7 @@ class Passing:
     def _whose_token(self, token: str) -> Peer | None:
         """The peer whose token this is: that of this run, else the one of this name, which has been started anew."""
         name, start, _ = (*token.rsplit(".", 2), "", "")[:3]
-        said = [(peer, peer.portrait) for peer in self._zeus.book.online() if peer.portrait is not None]
+        said = [(peer, peer.portrait) for peer in self._zeus.nodes.online() if peer.portrait is not None]
         alike = [(peer, portrait) for peer, portrait in said if portrait.name == name]
         same_run = [peer for peer, portrait in alike if portrait.start == start]
         return next(iter(same_run or [peer for peer, _ in alike if name != self._zeus.config.node.name]), None)
@@ -106,7 +106,7 @@ class Passing:
         catalog = self._zeus.catalog
         if name in catalog.engines or name in catalog.broken:
             return None
-        having = [(peer, peer.portrait.engines[name]) for peer in self._zeus.book.online()
+        having = [(peer, peer.portrait.engines[name]) for peer in self._zeus.nodes.online()
                   if peer.portrait is not None and name in peer.portrait.engines]  # fmt: skip
         able = [peer for peer, engine in having if engine.available]
         return next(iter(able or [peer for peer, _ in having]), None)
@@ -157,7 +157,7 @@ class Passing:
         body = await read_body(request) if request.can_read_body else None
         sent = {name: ", ".join(request.headers.getall(name)) for name in SENT if name in request.headers}
         # Via: whoever asks there from this very machine has no rights of this machine's by it.
-        headers = {**sent, "Via": "1.1 zeus", HOP: self._zeus.book.own_id}
+        headers = {**sent, "Via": "1.1 zeus", HOP: self._zeus.nodes.own_id}
         async with peer.proxy.exchange(
             request.method, request.raw_path, wait=None, headers=headers, data=body, auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
