@@ -20,8 +20,10 @@ FAST: Mapping[str, Any] = {"heartbeat": 0.2, "discovery": "off"}
 def named(folder: Path, name: str, **sections: Mapping[str, Any]) -> Any:
     """A node's configuration: of this name, with a folder of its own, and a quick heartbeat."""
     sections = {**sections, "network": {**FAST, **sections.get("network", {})}}
-    config = config_for(folder / name, **{**sections, "node": {**sections.get("node", {}), "name": name,
-                                                               "storage": str(folder / name / "storage")}})
+    config = config_for(
+        folder / name,
+        **{**sections, "node": {**sections.get("node", {}), "name": name, "storage": str(folder / name / "storage")}},
+    )
     return config
 
 

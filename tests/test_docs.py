@@ -134,6 +134,14 @@ def test_every_part_of_the_plugin_interface_is_described(kind: type) -> None:
     assert set(described) == parts
 
 
+@pytest.mark.parametrize("kind", [engine.Piece, engine.Made])
+def test_every_field_of_a_piece_is_described(kind: type[msgspec.Struct]) -> None:
+    table = re.search(rf"^\| `{kind.__name__}` \| meaning \|\n(.*?)^$", PLUGINS, re.M | re.S)
+    assert table
+    rows = [row.split(" | ")[0] for row in table[1].splitlines()[1:]]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(kind.__struct_fields__)
+
+
 @pytest.mark.parametrize("name", ["spawn", "verify", "probe", "encode", "compute"])
 def test_the_arguments_of_the_tools_are_described(name: str) -> None:
     row = re.search(rf"^\| `{name}\((.*?)\)` \|", section(PLUGINS, "## `Tools`"), re.M)

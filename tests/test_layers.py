@@ -32,7 +32,7 @@ LAYERS = (
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
     " gpus guardian names peers failpoint tokens downloads unpack selection nodes shares whereabouts",
     "engine config wire versions",
-    "errors model",
+    "errors model placement",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
 
@@ -100,8 +100,10 @@ def test_each_module_has_its_layer() -> None:
     assert {name.split(".")[1] for name in INNER} == set(RANK)
 
 
-def test_decide_imports_the_model_alone() -> None:
-    assert INNER["zeus.schedule.decide"] == {"zeus.model"}
+def test_decide_imports_the_model_and_what_is_as_pure_alone() -> None:
+    pure = {"zeus.model", "zeus.placement", "zeus.schedule.sizing"}
+    assert INNER["zeus.schedule.decide"] == pure
+    assert INNER["zeus.placement"] == INNER["zeus.schedule.sizing"] == {"zeus.model"}
 
 
 def test_plugins_import_the_interface_and_the_errors_alone() -> None:

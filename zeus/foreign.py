@@ -219,8 +219,9 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         span=span,
         frame_step=told.frame_step,
         publishes=told.publishes,
-        # To cut a file, and to join what was made of its pieces, takes the engine here.
-        splits="frames" if told.splits == "frames" and not told.joins else "",
+        splits=told.splits if request.enable_split_jobs else "",
+        joins=told.joins,
+        version=told.renderer_version if told.splits else "",
         demand=Demand(gpu=demand.gpu, memory=demand.memory, least=demand.least, model=demand.model),
         project=told.project_file or "",
     )

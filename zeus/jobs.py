@@ -13,7 +13,22 @@ from zeus.engine import GenerationEngine, ModelState
 from zeus.errors import BadInput, JobNotFound, NoSpace, NotReady
 from zeus.files import Files
 from zeus.foreign import Foreign
-from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, Output, Progress, Status, Wish
+from zeus.model import (
+    ALL,
+    ENDED,
+    Changes,
+    Child,
+    Filter,
+    Frame,
+    Job,
+    Key,
+    Output,
+    Progress,
+    Role,
+    Status,
+    Task,
+    Wish,
+)
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
@@ -98,24 +113,33 @@ class Jobs:
     async def changes(self, revision: int) -> Changes:
         """What became of the jobs after a revision, the progress of running ones included."""
         changes = await self._store.changes(revision)
-        known = {job.id for job in changes.jobs}
-        live = [job for job in await self._store.live() if job.id not in known and self._moved(job, revision)]
+        known, all_live = {job.id for job in changes.jobs}, await self._store.live()
+        moved = {each for job in all_live if self._moved(job, revision) for each in (job.id, job.parent)}
+        live = [job for job in all_live if job.id in moved and job.id not in known]
         return msgspec.structs.replace(changes, jobs=(*changes.jobs, *live))
 
-    async def children(self, job: Job) -> Sequence[Job]:
-        """A job's subjobs: only a job without a task of its own can have any."""
+    async def children(self, job: Job) -> Sequence[Child]:
+        """A job's subjobs."""
         return await self._store.children(job.id) if job.has_children else ()
 
-    async def frames(self, job: Job) -> Sequence[tuple[Job, Sequence[Frame]]]:
-        """What is on record of a job's frames, or of its subjobs' frames, job by job."""
-        family = await self.children(job) or [job]
-        return [(each, await self._store.frames(each.id)) for each in family]
+    async def frames(self, job: Job) -> Sequence[tuple[Job | Child, Sequence[Frame]]]:
+        """What is on record of a job's frames, or of its subjobs' frames, job by job; of a split job, what is not dealt
+        yet too.
+        """
+        if not job.has_children:
+            return [(job, await self._store.frames(job.id))]
+        known = await self._store.frames_of_children(job.id)
+        rest = [task for task in await self._store.tasks(job.id) if task.role is Role.DEAL and task.frames]
+        return [
+            *((child, known.get(child.id, ())) for child in await self.children(job)),
+            *((_undealt(job, task), ()) for task in rest),
+        ]
 
-    def progress(self, job: Job) -> Progress | None:
+    def progress(self, job: Job | Child) -> Progress | None:
         """The live progress of a running job."""
         return self._progress.get(job.id) if job.status is Status.RUNNING else None
 
-    def note_progress(self, job: Job, percent: int, frames: int) -> None:
+    def note_progress(self, job: Child, percent: int, frames: int) -> None:
         """Take in what another node says of a running job."""
         self._progress.note(job.id, percent, frames)
 
@@ -254,7 +278,13 @@ class Jobs:
 
     def _moved(self, job: Job, revision: int) -> bool:
         live = self.progress(job)
-        return job.status is Status.WAITING_FOR_SUBJOBS or (live is not None and live.revision > revision)
+        return live is not None and live.revision > revision
+
+
+def _undealt(job: Job, task: Task) -> Job:
+    """A split job as if it were the frames alone that are not dealt yet."""
+    status = Status.QUEUED if job.status is Status.WAITING_FOR_SUBJOBS else job.status
+    return msgspec.structs.replace(job, start_frame=task.start_frame, status=status, node=None)
 
 
 def distinct(outputs: Sequence[Output]) -> list[Output]:

@@ -41,6 +41,7 @@ from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.recovery import recover, recover_later
 from zeus.registry import Registry, own_folders
+from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
 from zeus.shares import Shares
@@ -133,7 +134,9 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
             registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
-        runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
+        paces = Paces(store)
+        await paces.open()
+        runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
         shares = Shares(config.paths)
@@ -148,6 +151,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             registry,
             inspections.before,
             selection.check,
+            selection.pin,
             catalog.reason,
             foreign,
             shares.find,

@@ -13,9 +13,10 @@ import msgspec
 
 from zeus.engine import Engine, Facts, GenerationEngine, Span
 from zeus.errors import BadInput, NotReady, ZeusError
-from zeus.model import Demand, NewJob
+from zeus.model import Demand, NewJob, Share
 from zeus.names import safe_name
 from zeus.registry import Registry
+from zeus.versions import LATEST
 from zeus.wire import SharedFile
 
 LONGEST_NAME = 200
@@ -63,6 +64,8 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float = 0.0
     max_attempts: int | None = None
     notes: str = ""
+    tags: Sequence[str] = ()
+    share: Share | None = None
     seconds: float | None = None
     """How long a video shall be, in place of its number of frames."""
     shared: SharedFile | None = None
@@ -98,6 +101,12 @@ class CheckVersion(Protocol):
     async def __call__(self, engine: Engine[Any], wish: str) -> bool: ...
 
 
+class Pin(Protocol):
+    """The one version of an engine that a wish means here now, or will once it is installed; else the wish itself."""
+
+    async def __call__(self, engine: Engine[Any], wish: str) -> str: ...
+
+
 class FindProject(Protocol):
     """The project file of an archive as a source of its own; any other source as it is. Raises BadInput, NoSpace."""
 
@@ -113,6 +122,9 @@ class Settled(msgspec.Struct, frozen=True):
     frame_step: int = 1
     publishes: str = "whole"
     splits: str = ""
+    joins: bool = False
+    version: str = ""
+    """That of its engine, where it must be the same for all of the job; "": what the request wants."""
     demand: Demand = Demand()
     project: str = ""
     """See NewJob."""
@@ -146,6 +158,7 @@ class Submissions:
         registry: Registry,
         inspect: Inspect,
         check_version: CheckVersion,
+        pin: Pin,
         why_not: Callable[[str], Awaitable[str | None]],
         abroad: Abroad,
         find_shared: Callable[[SharedFile], Path],
@@ -157,6 +170,7 @@ class Submissions:
         self._registry = registry
         self._inspect = inspect
         self._check_version = check_version
+        self._pin = pin
         self._why_not = why_not
         self._abroad = abroad
         self._find_shared = find_shared
@@ -196,7 +210,7 @@ class Submissions:
         self._job(request, engine, source, None)  # what no file could make right is told before a file is looked at
         # Another version may not be able to read the file that the one to be installed reads.
         facts = await self._inspect(engine, source) if is_here and source is not None else None
-        parent = self._job(request, engine, source, facts)
+        parent = await self._shared_out(self._job(request, engine, source, facts), request, engine)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
         return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]
 
@@ -212,7 +226,7 @@ class Submissions:
 
     async def _belongs_abroad(self, request: JobRequest, source: Source | None) -> bool:
         """Whether no engine here can run a job that another node can. Raises NotReady."""
-        if request.here:
+        if request.here or request.share is not None:
             return False
         own = self._takers(request, source)
         if not self._abroad.can_check(request, source):
@@ -246,14 +260,32 @@ class Submissions:
     async def _family_abroad(self, request: JobRequest, source: Source | None) -> list[Checked]:
         """As `_family`, by another node's word. An archive stays one: it is unpacked where the job runs."""
         [settled] = await self._abroad.settle([request], source)
-        parent = self._made(request, source, settled)
+        parent = self._dealt(self._made(request, source, settled), request, settled)
         jobs = [parent]
         if request.child_jobs:
             wanted = [self._child_request(request, parent, child) for child in request.child_jobs]
             found = await self._abroad.settle(wanted, source)
-            jobs += [msgspec.structs.replace(self._made(own, source, each), parent=parent.id)
+            jobs += [msgspec.structs.replace(self._made(own, source, each), parent=parent.id, splits="")
                      for own, each in zip(wanted, found, strict=True)]  # fmt: skip
         return [Checked(job, source.upload if source is not None else None) for job in jobs]
+
+    def _dealt(self, job: NewJob, request: JobRequest, settled: Settled) -> NewJob:
+        """A job as nodes share it out: as frames, which are joined here where its engine is here as well.
+
+        To cut its input, the engine would have to run here.
+        """
+        if job.splits != "frames" or len(job.frames) < 2 or request.child_jobs:
+            return msgspec.structs.replace(job, splits="")
+        if not settled.joins:
+            return job
+        engine = self._registry.engines.get(job.renderer)
+        try:
+            args = msgspec.json.decode(job.args, type=engine.Args) if engine is not None else None
+        except msgspec.MsgspecError:  # another version of it
+            engine = None
+        if engine is None or not engine.joins(args):
+            return msgspec.structs.replace(job, splits="")
+        return msgspec.structs.replace(job, piece_args=msgspec.json.encode(engine.part_args(args)), joins=True)
 
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
         wanted, given = span_of(request.start_frame, request.end_frame), _given(request.args, engine, source)
@@ -266,6 +298,7 @@ class Submissions:
             span=span,
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
+            splits=engine.splits if request.enable_split_jobs else "",
             demand=engine.demand(args),
         )
         return self._made(request, source, settled)
@@ -276,7 +309,7 @@ class Submissions:
             id=str(uuid.uuid4()),
             name=_name(request, source, settled),
             renderer=settled.renderer,
-            renderer_version=request.renderer_version,
+            renderer_version=settled.version or request.renderer_version,
             args=settled.args,
             created=time.time(),
             priority=request.priority,
@@ -292,8 +325,25 @@ class Submissions:
             frame_step=settled.frame_step,
             publishes=settled.publishes,
             splits=settled.splits,
-            demand=settled.demand,
+            demand=_demand(settled, request),
             project=settled.project,
+            tags=tuple(request.tags),
+            share=request.share,
+        )
+
+    async def _shared_out(self, job: NewJob, request: JobRequest, engine: Engine[Any]) -> NewJob:
+        """A job as nodes share it out, where it asks for that and can be: all pieces are made by one version."""
+        is_one = (job.splits == "frames" and len(job.frames) < 2) or (job.splits == "parts" and job.input is None)
+        if not job.splits or is_one or request.child_jobs or request.share is not None:
+            return msgspec.structs.replace(job, splits="")
+        args = msgspec.json.decode(job.args, type=engine.Args)
+        version = await self._pin(engine, job.renderer_version)
+        return msgspec.structs.replace(
+            job,
+            renderer_version=version,
+            demand=msgspec.structs.replace(job.demand, version=version),
+            piece_args=msgspec.json.encode(engine.part_args(args)),
+            joins=engine.joins(args),
         )
 
     def _child(
@@ -301,7 +351,7 @@ class Submissions:
         facts: Facts | None,
     ) -> NewJob:  # fmt: skip
         made = self._job(self._child_request(request, parent, child), engine, source, facts)
-        return msgspec.structs.replace(made, parent=parent.id)
+        return msgspec.structs.replace(made, parent=parent.id, splits="")
 
     def _child_request(self, request: JobRequest, parent: NewJob, child: ChildRequest) -> JobRequest:
         """What a subjob asks for: the same as its parent, but for what it says itself."""
@@ -358,6 +408,13 @@ class Submissions:
         if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
+
+
+def _demand(settled: Settled, request: JobRequest) -> Demand:
+    """What an engine asks for and what its sender does. A share of another node's job is not sent on."""
+    version = settled.version or ("" if request.renderer_version == LATEST else request.renderer_version)
+    tags = tuple(sorted(set(request.tags)))
+    return msgspec.structs.replace(settled.demand, version=version, tags=tags, here=request.share is not None)
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:

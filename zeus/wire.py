@@ -127,6 +127,16 @@ class FrameList(msgspec.Struct, frozen=True):
     total: int
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """One output: `frame` is the one with which it was published, in `seconds`; None for what came at the end."""
+
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+    frame: int | None = None
+    seconds: float | None = None
+
+
 class JobChanges(msgspec.Struct, frozen=True):
     """The jobs that changed since a token, and the ids of those that were removed."""
 
@@ -174,8 +184,9 @@ class DemandView(msgspec.Struct, frozen=True):
 class DryRun(msgspec.Struct, frozen=True):
     """What a job would be, and which nodes could run it.
 
-    `publishes`: "whole" or "each" frame. `splits`: "" or how it would be shared out; `joins`: whether its files
-    are made of those of its pieces. `project_file`: of an archive, the file that is meant.
+    `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`: ""
+    or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
+    archive, the file that is meant.
     """
 
     valid: bool
@@ -184,6 +195,7 @@ class DryRun(msgspec.Struct, frozen=True):
     start_frame: FrameNumber | None
     end_frame: FrameNumber | None
     nodes: Sequence[Refusal]
+    renderer_version: Annotated[str, Meta(max_length=64)] = ""
     frame_step: Annotated[int, Meta(ge=1, le=MOST)] = 1
     publishes: Literal["whole", "each"] = "whole"
     splits: Literal["", "frames", "parts"] = ""

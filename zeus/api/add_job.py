@@ -163,9 +163,11 @@ async def _dry(request: web.Request, checked: Checked) -> DryRun:
         start_frame=job.start_frame,
         end_frame=job.end_frame,
         nodes=await request.app[ZEUS].reasons.of_engine(job.renderer),
+        renderer_version=job.renderer_version,
         frame_step=job.frame_step,
         publishes="each" if job.publishes == "each" else "whole",
         splits=cast(Literal["", "frames", "parts"], job.splits),
+        joins=job.joins,
         demand=DemandView(job.demand.gpu, job.demand.memory, job.demand.least, job.demand.model),
         project_file=job.project or (upload.inner if upload is not None else None),
     )

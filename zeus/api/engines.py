@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import is_full
 from zeus.api.responses import json_response
 from zeus.catalog import schema
 from zeus.downloads import Download
@@ -18,12 +19,10 @@ from zeus.names import safe_name
 from zeus.server import Zeus
 from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, GpuUse, VersionView
 
-KINDS = ("standard", "full")
-
 
 async def engines(request: web.Request) -> web.Response:
     """All engines by name, and the plugins that could not be loaded."""
-    catalog, full = request.app[ZEUS].catalog, _is_full(request)
+    catalog, full = request.app[ZEUS].catalog, is_full(request)
     names = sorted({*catalog.engines, *catalog.broken})
     views = await asyncio.gather(*(engine_view(request.app[ZEUS], name, full) for name in names))
     return json_response(dict(zip(names, views, strict=True)))
@@ -44,7 +43,7 @@ async def for_filename(request: web.Request) -> web.Response:
 
 
 async def engine(request: web.Request) -> web.Response:
-    return json_response(await engine_view(request.app[ZEUS], request.match_info["engine"], _is_full(request)))
+    return json_response(await engine_view(request.app[ZEUS], request.match_info["engine"], is_full(request)))
 
 
 async def availability(request: web.Request) -> web.Response:
@@ -73,13 +72,6 @@ async def args(request: web.Request) -> web.Response:
 
 async def help_text(request: web.Request) -> web.Response:
     return web.Response(text=await request.app[ZEUS].catalog.help(request.match_info["engine"]))
-
-
-def _is_full(request: web.Request) -> bool:
-    kind = request.query.get("response_type", KINDS[0])
-    if kind not in KINDS:
-        raise BadInput(f"response_type: {' or '.join(KINDS)}.", code="invalid_field")
-    return kind == "full"
 
 
 async def engine_view(zeus: Zeus, name: str, full: bool) -> EngineView:

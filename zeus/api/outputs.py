@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
 
 from zeus.api.keys import ZEUS
-from zeus.api.parameters import flag, whole
+from zeus.api.parameters import flag, is_full, whole
 from zeus.api.responses import SlicedFile, file_response, job_id_of, json_response
 from zeus.errors import BadInput, Conflict, JobNotFound, NotFound
 from zeus.model import ENDED, Output
+from zeus.wire import FileView
 
 LOOK = 0.5
 """Seconds after which a log that is followed is looked at again."""
@@ -68,8 +69,18 @@ def _read(path: Path, position: int) -> bytes:
 
 
 async def files(request: web.Request) -> web.Response:
-    outputs = await request.app[ZEUS].jobs.outputs(job_id_of(request))
-    return json_response([output.name for output in outputs])
+    zeus, job_id = request.app[ZEUS], job_id_of(request)
+    outputs = await zeus.jobs.outputs(job_id)
+    if not is_full(request):
+        return json_response([output.name for output in outputs])
+    family = await zeus.jobs.frames(await zeus.jobs.get(job_id))
+    seconds = {(job.id, frame.number): frame.seconds for job, frames in family for frame in frames}
+    return json_response([_file_view(output, seconds) for output in outputs])
+
+
+def _file_view(output: Output, seconds: Mapping[tuple[str, int | None], float | None]) -> FileView:
+    took = seconds.get((output.job_id, output.frame))
+    return FileView(output.name, output.size, output.sha256, output.frame, took)
 
 
 async def download(request: web.Request) -> web.StreamResponse:

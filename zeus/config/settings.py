@@ -107,6 +107,9 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_delay: Annotated[
         float, Meta(ge=0, le=300, description="Seconds before another attempt, doubled each time, at most 300")
     ] = 5.0
+    chunk_seconds: Annotated[
+        float, Meta(ge=1, le=86400, description="Seconds that a piece of a job takes which is split over nodes")
+    ] = 60.0
 
 
 class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

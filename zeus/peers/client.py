@@ -26,7 +26,7 @@ API_VERSION = "0.1"
 """The version of the farm API that this client's routes are of."""
 
 
-class RenderServerProxy(JobCalls, EngineCalls, ModelCalls, NodeCalls, UploadCalls):
+class RenderServerProxy(JobCalls, UploadCalls, EngineCalls, ModelCalls, NodeCalls):
     """A node, as its clients see it. Use it as `async with RenderServerProxy("http://render-1:8080") as server:`.
 
     Every method raises ServerUnreachable or ServerRefused. Reads are tried three times. A `session` of your own is

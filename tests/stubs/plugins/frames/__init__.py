@@ -32,6 +32,7 @@ class FramesEngine(Engine[FramesArgs]):
     needs_input = False
     projects = frozenset({"frames"})
     publishes = "each"
+    splits = "frames"
     inspects = True
     Args = FramesArgs
 
