@@ -30,7 +30,7 @@ LAYERS = (
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " gpus guardian names peers failpoint tokens downloads unpack selection nodes shares whereabouts",
+    " gpus guardian names peers failpoint tokens downloads unpack selection nodes folders whereabouts",
     "engine config wire versions",
     "errors model placement",
 )

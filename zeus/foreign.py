@@ -14,12 +14,12 @@ from zeus import versions
 from zeus.engine import ModelState
 from zeus.errors import BadInput, NoSpace, NotReady, TooLarge, ZeusError
 from zeus.files import Files, digest
+from zeus.folders import Folders
 from zeus.model import Demand
 from zeus.nodes.book import NodeBook
 from zeus.nodes.peer import Peer, clean
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
 from zeus.projects import ARCHIVES
-from zeus.shares import Shares
 from zeus.submission import JobRequest, Settled, Source, span_of
 from zeus.whereabouts import HOP
 from zeus.wire import DryRun, NodeEngine, SharedFile, UploadFacts
@@ -41,10 +41,10 @@ OF_A_NODE = frozenset({"unknown_engine", "unknown_version", "unknown_model", "mo
 class Foreign:
     """The engines of the other nodes, as far as jobs are given to them from here."""
 
-    def __init__(self, book: NodeBook, files: Files, shares: Shares) -> None:
+    def __init__(self, book: NodeBook, files: Files, folders: Folders) -> None:
         self._book = book
         self._files = files
-        self._shares = shares
+        self._folders = folders
 
     def names(self) -> list[str]:
         """The engines that nodes which answer have, by name."""
@@ -140,7 +140,7 @@ class Foreign:
         return {"upload": await self._send(peer, source)}
 
     async def _shared(self, peer: Peer, source: Source) -> SharedFile | None:
-        return await self._shares.common(Path(source.path), peer) if source.path is not None else None
+        return await self._folders.common(Path(source.path), peer) if source.path is not None else None
 
     async def _send(self, peer: Peer, source: Source) -> str:
         """Have a node hold a file, which goes there once however many jobs have it; the upload's id there."""

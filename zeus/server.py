@@ -23,6 +23,7 @@ from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
+from zeus.folders import Folders
 from zeus.foreign import Foreign
 from zeus.gpus import usable
 from zeus.inference import InferenceExecutor
@@ -44,7 +45,6 @@ from zeus.registry import Registry, own_folders
 from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
-from zeus.shares import Shares
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
@@ -139,14 +139,14 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
-        shares = Shares(config.paths)
+        shared = Folders(config.paths)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            dispatcher.places, runner.free_places, runner.running, shares=lambda: shares.marks,
+            dispatcher.places, runner.free_places, runner.running, shares=lambda: shared.marks,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
-        foreign = Foreign(nodes, files, shares)
+        foreign = Foreign(nodes, files, shared)
         submissions = Submissions(
             registry,
             inspections.before,
@@ -154,9 +154,9 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             selection.pin,
             catalog.reason,
             foreign,
-            shares.find,
+            shared.find,
             max_attempts=config.jobs.max_attempts,
-            local_roots=[*_paths(config.files.local_roots), *shares.roots],
+            local_roots=[*_paths(config.files.local_roots), *shared.roots],
         )
         projects = Projects(files, registry)
         reasons = Reasons(store, runner, catalog)
@@ -172,7 +172,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(progress.run(), fail),
             _essential(recover_later(store, files, unsettled), fail),
             _essential(uploads.run(), fail),
-            _essential(shares.run(), fail),
+            _essential(shared.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]

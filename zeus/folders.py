@@ -29,7 +29,7 @@ CLOCKS = 2.0
 log = logging.getLogger(__name__)
 
 
-class Shares:
+class Folders:
     """The shared folders of one node. Raises ConfigError for a path that is not absolute."""
 
     def __init__(self, paths: Mapping[str, PathConfig]) -> None:
