@@ -4,53 +4,77 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import HANG, config_for
-from zeus.api.app import Node, running_node
-from zeus.wire import Introduction
+import aiohttp
 
-FAST: Mapping[str, Any] = {"heartbeat": 0.2, "discovery": "off"}
+from tests.conftest import HANG, Api, config_for
+from zeus.api.app import running_node
 
-
-def named(folder: Path, name: str, **sections: Mapping[str, Any]) -> Any:
-    """A node's configuration: of this name, with a folder of its own, and a quick heartbeat."""
-    sections = {**sections, "network": {**FAST, **sections.get("network", {})}}
-    config = config_for(
-        folder / name,
-        **{**sections, "node": {**sections.get("node", {}), "name": name, "storage": str(folder / name / "storage")}},
-    )
-    return config
+QUICK: Mapping[str, Mapping[str, Any]] = {
+    "network": {"heartbeat": 0.1, "lease": 2.0, "grace": 1.0},
+    "jobs": {"slots": 8, "retry_delay": 0.0},
+}
+"""Settings with which a lost node is noticed soon."""
+ONE: Mapping[str, Mapping[str, Any]] = {**QUICK, "engines": {"noop": {"slots": 1}, "frames": {"slots": 1}}}
+"""Those of a controller, which has room for one task of each engine."""
 
 
-async def pair(one: Node, other: Node) -> None:
-    """Have two nodes trust each other, as pairing by a code does in the end."""
-    secret, answer = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
-    for node, whom, shown, taken in ((one, other, secret, answer), (other, one, answer, secret)):
-        them = Introduction(whom.zeus.nodes.own_id, whom.zeus.config.node.name, (whom.url,))
-        await node.zeus.nodes.trust.keep(them, whom.url, shown=shown, taken=taken)
-        node.zeus.nodes.settle()
+def quick(base: Mapping[str, Mapping[str, Any]] = QUICK, **sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings of a test node, with others put over them."""
+    return {name: {**base.get(name, {}), **sections.get(name, {})} for name in {*base, *sections}}
 
 
-async def met(*nodes: Node) -> None:
-    """Wait until each of some nodes that all trust each other has heard of the others."""
+async def pair(first: Api, second: Api) -> None:
+    """Let two nodes trust each other, and wait until both know that the other one answers."""
+    status, code = await second.post("/api/nodes/pairing")
+    assert status in (200, 201), code
+    status, node = await first.post("/api/nodes", json={"url": second.url, "code": code["code"]})
+    assert status in (200, 201), node
+    for each, other in ((first, second), (second, first)):
+        await until_state(each, await id_of(other), "online")
+
+
+async def id_of(api: Api) -> str:
+    return str((await api.get("/api/nodes/self"))[1]["id"])
+
+
+async def until_state(api: Api, node_id: str, state: str) -> None:
+    """Wait until a node says so of another one."""
     deadline = time.monotonic() + HANG
-    while not all(len(node.zeus.nodes.online()) == len(nodes) - 1 for node in nodes):
-        assert time.monotonic() < deadline, "the nodes do not find each other"
-        await asyncio.sleep(0.02)
+    while time.monotonic() < deadline:
+        _, listed = await api.get("/api/nodes")
+        if any(node["id"] == node_id and node["state"] == state for node in listed["nodes"]):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"node {node_id} does not become {state}")
 
 
 @contextlib.asynccontextmanager
-async def farm(*configs: Any) -> AsyncIterator[Sequence[Node]]:
-    """Nodes in this process, all paired with each other, which have met."""
-    async with contextlib.AsyncExitStack() as stack:
-        nodes = [await stack.enter_async_context(running_node(config)) for config in configs]
-        for number, node in enumerate(nodes):
-            for other in nodes[number + 1 :]:
-                await pair(node, other)
-        await met(*nodes)
-        yield nodes
+async def node_in(folder: Path, name: str, settings: Mapping[str, Mapping[str, Any]]) -> AsyncIterator[Api]:
+    """A node in this process, and a client of it."""
+    place = folder / name
+    place.mkdir(exist_ok=True)
+    settings = {**settings, "node": {"name": name, **settings.get("node", {})}}
+    async with running_node(config_for(place, **settings)) as node, aiohttp.ClientSession() as session:
+        yield Api(session, node.url)
+
+
+async def fill(api: Api, renderer: str = "noop") -> str:
+    """Take a controller's one slot, so that what comes next goes elsewhere; the id of the job that has it."""
+    frames = {"start_frame": 1, "end_frame": 1} if renderer == "frames" else {}
+    status, job = await api.post("/api/add_job", json={"renderer": renderer, "args": {"seconds": 600}, **frames})
+    assert status == 200, job
+    await api.until(job["id"], "running")
+    return str(job["id"])
+
+
+async def empty(api: Api) -> None:
+    """Wait until a node has no shares any more."""
+    deadline = time.monotonic() + HANG
+    while shares := [job for job in (await api.get("/api/jobs"))[1]["jobs"] if job["parent"]]:
+        assert time.monotonic() < deadline, shares
+        await asyncio.sleep(0.05)

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zeus.config.settings import PathConfig
+from zeus.dispatch.remote import Peer
 from zeus.errors import BadInput, ConfigError
-from zeus.nodes.peer import Peer
 from zeus.wire import SharedFile
 
 MARK = ".zeus-share"

@@ -11,17 +11,16 @@ from typing import Any
 import msgspec
 
 from zeus import versions
+from zeus.dispatch.inputs import Inputs
 from zeus.engine import ModelState
-from zeus.errors import BadInput, NoSpace, NotReady, TooLarge, ZeusError
-from zeus.files import Files, digest
+from zeus.errors import BadInput, NodeLost, NoSpace, NotReady, TooLarge, ZeusError
 from zeus.folders import Folders
 from zeus.model import Demand
 from zeus.nodes.book import NodeBook
-from zeus.nodes.peer import Peer, clean
+from zeus.nodes.peer import Peer
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
 from zeus.projects import ARCHIVES
 from zeus.submission import JobRequest, Settled, Source, span_of
-from zeus.whereabouts import HOP
 from zeus.wire import DryRun, NodeEngine, SharedFile, UploadFacts
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -29,10 +28,10 @@ MOST_ASKED = 4
 """Nodes that are asked to check one request at most."""
 LARGEST = 4 << 20
 """Bytes of such an answer."""
+MOST_TEXT = 1000
+"""Characters that are shown of what another node says."""
 CHECK_SECONDS = 90.0
 """Seconds that a node may take for one: it may look into the file meanwhile."""
-TRIES = 3
-"""Times that the sending of a file is taken up where it broke off without getting any further."""
 OF_A_NODE = frozenset({"unknown_engine", "unknown_version", "unknown_model", "model_not_found", "share_unusable",
                        "newer_blender_needed", "unsupported_api_version"})  # fmt: skip
 """What one node refuses and another may take."""
@@ -41,9 +40,9 @@ OF_A_NODE = frozenset({"unknown_engine", "unknown_version", "unknown_model", "mo
 class Foreign:
     """The engines of the other nodes, as far as jobs are given to them from here."""
 
-    def __init__(self, book: NodeBook, files: Files, folders: Folders) -> None:
+    def __init__(self, book: NodeBook, inputs: Inputs, folders: Folders) -> None:
         self._book = book
-        self._files = files
+        self._inputs = inputs
         self._folders = folders
 
     def names(self) -> list[str]:
@@ -73,7 +72,7 @@ class Foreign:
             found = _engines(peer).get(engine)
             wanted = model or (found.model if found is not None else None)
             if found is not None and found.available and wanted in found.models:
-                return ModelState(True, False, f"{clean(wanted or '')} is ready on {peer.name}")
+                return ModelState(True, False, f"{_clean(wanted or '')} is ready on {peer.name}")
         return None
 
     async def settle(self, requests: Sequence[JobRequest], source: Source | None) -> list[Settled]:
@@ -89,7 +88,7 @@ class Foreign:
                 problems.append(_as_ours(peer, error))
                 if error.status == 400 and error.code not in OF_A_NODE:
                     break
-            except ServerUnreachable as error:
+            except (ServerUnreachable, NodeLost) as error:
                 problems.append(NotReady(f"{peer.name}: {error.message}", code="engine_not_ready"))
         refused = [each for each in problems if isinstance(each, BadInput)]
         nobody = NotReady("No node can check this job now.", code="engine_not_ready", retry_after=30)
@@ -105,7 +104,7 @@ class Foreign:
                 return decode(await peer.proxy.request("GET", path, params=params, most=LARGEST), UploadFacts)
             except ServerRefused as error:
                 raise _as_ours(peer, error) from error
-            except ServerUnreachable:
+            except (ServerUnreachable, NodeLost):
                 continue
         return None
 
@@ -123,7 +122,7 @@ class Foreign:
             params["filename"] = source.name
         body = [{**_fields(request), **given} for request in requests]
         answer = await peer.proxy.request(
-            "POST", "/api/add_job", params=params, json=body, headers={HOP: self._book.own_id},
+            "POST", "/api/add_job", params=params, json=body,
             most=LARGEST, wait=CHECK_SECONDS,
         )  # fmt: skip
         told = decode(answer, list[DryRun])
@@ -147,21 +146,7 @@ class Foreign:
         path = source.upload.part if source.upload is not None else Path(source.path or "")
         if not await asyncio.to_thread(path.is_file):
             raise BadInput(f'"{source.name}" is no single file, and no folder that other nodes see.', code="not_shared")
-        sha256 = source.upload.sha256 if source.upload is not None else await self._files.do(digest, path)
-        size = (await asyncio.to_thread(path.stat)).st_size
-        upload = await peer.proxy.begin_upload(source.name, size, sha256)
-        tries = 0
-        while not upload.complete:
-            before = upload.offset
-            try:
-                await peer.proxy.send_upload(upload, path)
-            except ServerUnreachable:
-                tries += 1
-                if tries >= TRIES:
-                    raise
-            upload = await peer.proxy.get_upload(upload.id)
-            tries = 0 if upload.offset > before else tries
-        return upload.id
+        return await self._inputs.send(path, source.name, peer, lambda done, size: None)
 
 
 def _engines(peer: Peer) -> dict[str, NodeEngine]:
@@ -229,12 +214,17 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
 
 def _as_ours(peer: Peer, error: ServerRefused) -> ZeusError:
     """Another node's refusal as this node's own."""
-    message, code = clean(error.message), clean(error.code)
+    message, code = _clean(error.message), _clean(error.code)
     kinds: dict[int, type[ZeusError]] = {400: BadInput, 413: TooLarge, 507: NoSpace}
     if error.status in kinds:
         return kinds[error.status](message, code=code)
     return NotReady(f"{peer.name}: {message}", code="engine_not_ready", retry_after=30)
 
 
+def _clean(text: str) -> str:
+    """What another node says, bounded, and in one printable line."""
+    return "".join(each if each.isprintable() else "?" for each in text[:MOST_TEXT])
+
+
 def _unready(peer: Peer, engine: NodeEngine) -> str:
-    return clean(engine.reason or "It cannot run now.") if peer.online else "It does not answer."
+    return _clean(engine.reason or "It cannot run now.") if peer.online else "It does not answer."

@@ -14,8 +14,6 @@ from zeus.nodes.peer import Peer
 from zeus.peers.connection import ServerRefused, ServerUnreachable
 
 T = TypeVar("T")
-HOP = "X-Zeus-Hop"
-"""Names the node that passes a request on, which the next one does not pass any further."""
 REMEMBERED = 10_000
 """Jobs whose node is kept in memory, and as many that nobody held of late."""
 ANSWER = 1.0
@@ -91,7 +89,7 @@ class Whereabouts:
             if self._nobody_held(job_id, frozenset(asked)):
                 return None
             waiting = [peer for peer in asked.values() if peer.id not in denied]
-            answers = await asyncio.gather(*(self._ask(peer, job_id) for peer in waiting))
+            answers = await asyncio.gather(*(_ask(peer, job_id) for peer in waiting))
             for peer, answer in zip(waiting, answers, strict=True):
                 if answer:
                     _keep(self._holders, job_id, peer.id)
@@ -114,17 +112,17 @@ class Whereabouts:
         until, asked = self._absent.get(job_id, (0.0, frozenset[str]()))
         return time.monotonic() < until and peers <= asked
 
-    async def _ask(self, peer: Peer, job_id: str) -> bool | None:
-        """Whether a peer holds a job itself; None where it does not answer in time."""
-        headers = {HOP: self._book.own_id}
-        try:
-            async with asyncio.timeout(ANSWER):
-                await peer.proxy.request("HEAD", f"/api/jobs/{job_id}", headers=headers, once=True)
-        except ServerRefused as error:
-            return None if error.again else False
-        except (ServerUnreachable, TimeoutError):
-            return None
-        return True
+
+async def _ask(peer: Peer, job_id: str) -> bool | None:
+    """Whether a peer holds a job; None where it does not answer in time. What a node asks is not passed on there."""
+    try:
+        async with asyncio.timeout(ANSWER):
+            await peer.proxy.request("HEAD", f"/api/jobs/{job_id}", once=True)
+    except ServerRefused as error:
+        return None if error.again else False
+    except (ServerUnreachable, TimeoutError):
+        return None
+    return True
 
 
 def _keep(known: OrderedDict[str, T], key: str, value: T) -> None:

@@ -184,8 +184,8 @@ class DemandView(msgspec.Struct, frozen=True):
 class DryRun(msgspec.Struct, frozen=True):
     """What a job would be, and which nodes could run it.
 
-    `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`: ""
-    or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
+    `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`:
+    "" or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
     archive, the file that is meant.
     """
 

@@ -18,7 +18,7 @@ from zeus.api.responses import JOB_ID, json_body
 from zeus.nodes.peer import Peer
 from zeus.peers.connection import ServerUnreachable
 from zeus.server import Zeus
-from zeus.whereabouts import AGAIN, HOP, NodeAway
+from zeus.whereabouts import AGAIN, NodeAway
 
 LOOK = 0.5
 """Seconds between two looks whether the client, and the node that is asked, are still there."""
@@ -53,7 +53,7 @@ class Passing:
 
     @web.middleware
     async def pass_on(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self._zeus.nodes.peers or self._is_passed(request):
+        if not self._zeus.nodes.peers:
             return await handler(request)
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else ""
@@ -62,31 +62,34 @@ class Passing:
         if route in POLLED and (peer := self._whose_list(request)) is not None:
             return await self._or_here(request, handler, peer)
         if route in PAGED and JOB_ID.fullmatch(after := request.query.get("after", "")):
-            peer = await self._holder(after)
+            peer = await self._holder(request, after)
             return await (handler(request) if peer is None else self._passed(request, peer))
-        if route.startswith(ENGINE) and (peer := self._with_engine(request.match_info["engine"])):
+        if route.startswith(ENGINE) and (peer := self._with_engine(request)) is not None:
             return await self._passed(request, peer)
         return await handler(request)
 
-    def _is_passed(self, request: web.Request) -> bool:
-        """Whether another node has passed the request on: only a peer's word counts."""
-        return HOP in request.headers and caller_of(request) is not None
-
     async def _about_job(self, request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
         job_id = request.match_info["job_id"]
-        peer = await self._holder(job_id) if JOB_ID.fullmatch(job_id) else None
+        peer = await self._holder(request, job_id) if JOB_ID.fullmatch(job_id) else None
         if peer is None:
             return await handler(request)
         is_job = route == JOB or (route.startswith(JOB) and request.method == "POST")
         return await self._passed(request, peer, is_job=is_job)
 
-    async def _holder(self, job_id: str) -> Peer | None:
-        """The peer that holds a job; None where this node does, or nobody. Raises NodeAway."""
+    async def _holder(self, request: web.Request, job_id: str) -> Peer | None:
+        """The peer that holds a job; None where this node does, or nobody. Raises NodeAway.
+
+        None too for what a peer asks: it means this node, and nothing makes a second hop.
+        """
         where = self._zeus.whereabouts
-        return None if await where.here(job_id) else await where.holder(job_id)
+        if await where.here(job_id) or caller_of(request) is not None:
+            return None
+        return await where.holder(job_id)
 
     def _whose_list(self, request: web.Request) -> Peer | None:
         """The peer that gave out the list's token that a client shows; None where this node did, or nobody known."""
+        if caller_of(request) is not None:
+            return None
         entries = [entry.removeprefix("W/").strip('"') for entry in listed(request, "If-None-Match")]
         for token in (request.query.get("token", ""), *entries):
             if request.app[LISTS].revision_of(token) is None and (peer := self._whose_token(token)) is not None:
@@ -101,10 +104,10 @@ class Passing:
         same_run = [peer for peer, portrait in alike if portrait.start == start]
         return next(iter(same_run or [peer for peer, _ in alike if name != self._zeus.config.node.name]), None)
 
-    def _with_engine(self, name: str) -> Peer | None:
+    def _with_engine(self, request: web.Request) -> Peer | None:
         """A peer to ask about an engine that is not here: one that can run it, where there is any."""
-        catalog = self._zeus.catalog
-        if name in catalog.engines or name in catalog.broken:
+        catalog, name = self._zeus.catalog, request.match_info["engine"]
+        if name in catalog.engines or name in catalog.broken or caller_of(request) is not None:
             return None
         having = [(peer, peer.portrait.engines[name]) for peer in self._zeus.nodes.online()
                   if peer.portrait is not None and name in peer.portrait.engines]  # fmt: skip
@@ -157,7 +160,7 @@ class Passing:
         body = await read_body(request) if request.can_read_body else None
         sent = {name: ", ".join(request.headers.getall(name)) for name in SENT if name in request.headers}
         # Via: whoever asks there from this very machine has no rights of this machine's by it.
-        headers = {**sent, "Via": "1.1 zeus", HOP: self._zeus.nodes.own_id}
+        headers = {**sent, "Via": "1.1 zeus"}
         async with peer.proxy.exchange(
             request.method, request.raw_path, wait=None, headers=headers, data=body, auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -59,6 +59,8 @@ class Peer:
         self.portrait: Portrait | None = None
         self.seen: float | None = None
         """When it last answered, by time.monotonic()."""
+        self.answered = asyncio.Event()
+        """Set once it has answered."""
         self.places: Sequence[Place] = ()
         """Where it may be, the likeliest first."""
         self._own_id = own_id
@@ -88,6 +90,7 @@ class Peer:
         """Show this secret from now on. Requests under way go on."""
         if secret != self._secret:
             self._secret = secret
+            self.answered.clear()
             self.proxy.move("", None)
 
     async def beat(self, wait: float) -> None:
@@ -137,11 +140,12 @@ class Peer:
         self.portrait, self.state, self._message = portrait, State.ONLINE, ""
         self.seen, self._last_seen = time.monotonic(), time.time()
         self._history.take(portrait)
+        self.answered.set()
 
     def _lose(self, state: State | None, message: str) -> None:
         """The next beat begins with a proof again. Silence alone is no state yet: `lapse` says when it is."""
         self.proxy.move("", None)
-        self._message = clean(message)
+        self._message = _clean(message)
         if state is not None:
             self.state = state
         elif self.state is State.REFUSED:
@@ -196,9 +200,6 @@ async def _first(asked: Sequence[asyncio.Future[str]]) -> str:
     raise problem
 
 
-def clean(text: str) -> str:
+def _clean(text: str) -> str:
     """A text of another node's, bounded, and in one printable line."""
     return "".join(each if each.isprintable() else "?" for each in text[:MOST_TEXT])
-
-
-Changed = Callable[[], None]

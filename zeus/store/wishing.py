@@ -68,7 +68,7 @@ def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable
         values,
     ).fetchall()
     for (each,) in moved:
-        tx.execute("DELETE FROM losses WHERE job_id = ?", (each,))
+        tx.execute("DELETE FROM losses WHERE job_id IN (?, ?)", (each, job_id))
         tx.execute("UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = ? OR id = ?", (each, job_id))
         tx.execute(
             f"UPDATE tasks SET status = 'queued' WHERE job_id = :job AND not_before <= :now AND {MET}",
