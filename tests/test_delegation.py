@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, Api
-from tests.farm import ONE, QUICK, empty, fill, id_of, node_in, pair, quick
+from tests.farm import ONE, QUICK, empty, fill, node_in, pair
 
 
 class Farm(NamedTuple):

@@ -25,12 +25,13 @@ LAYERS = (
     "jobs recovery debts",
     "reasons",
     "schedule",
+    "foreign",
     "inspection projects",
     "portrait",
-    "progress here catalog submission thumbnails presets benchmark uploads",
+    "folders progress here catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " gpus guardian names peers failpoint tokens downloads unpack selection nodes",
+    " gpus guardian names peers failpoint tokens downloads unpack selection nodes whereabouts",
     "engine config wire versions placement",
     "errors model",
 )

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from zeus.engine import GenerationEngine, ModelState
-from zeus.errors import BadInput, NoSpace, NotReady
+from zeus.errors import BadInput, JobNotFound, NoSpace, NotReady
 from zeus.files import Files
+from zeus.foreign import Foreign
 from zeus.model import (
     ALL,
     ENDED,
@@ -21,7 +22,6 @@ from zeus.model import (
     Frame,
     Job,
     Key,
-    NewJob,
     Output,
     Progress,
     Role,
@@ -51,6 +51,7 @@ class Jobs:
         submissions: Submissions,
         projects: Projects,
         reasons: Reasons,
+        foreign: Foreign,
     ) -> None:
         self._store = store
         self._files = files
@@ -60,11 +61,15 @@ class Jobs:
         self._submissions = submissions
         self._projects = projects
         self._reasons = reasons
+        self._foreign = foreign
 
-    async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[NewJob]:
-        """The jobs that these requests would become, the upload being the input of each. Raises BadInput."""
+    async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[Checked]:
+        """The jobs that these requests would become, the upload being the input of each. Raises BadInput or NotReady.
+
+        The upload of one may be gone by then: an archive is unpacked for this look at it alone.
+        """
         async with self._projects.unpacking() as unpacked:
-            return [each.job for each in await self._submissions.check(requests, upload, unpacked)]
+            return await self._submissions.check(requests, upload, unpacked)
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None
@@ -92,6 +97,14 @@ class Jobs:
     async def get(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
         return await self._store.job(job_id)
+
+    async def has(self, job_id: str) -> bool:
+        """Whether this node holds a job."""
+        try:
+            await self._store.job(job_id)
+        except JobNotFound:
+            return False
+        return True
 
     async def find(self, wanted: Filter = ALL) -> Sequence[Job]:
         """Jobs, the newest first unless it says otherwise."""
@@ -184,7 +197,20 @@ class Jobs:
         return [job.id for job in await self._store.ended()]
 
     def model_state(self, engine_name: str, model: str | None = None) -> ModelState:
-        """The state of the generation model."""
+        """The state of the generation model: here, or at another node where it is ready there alone.
+
+        Raises BadInput for one that nobody knows.
+        """
+        elsewhere = self._foreign.model_state(engine_name, model)
+        try:
+            own = self._own_model_state(engine_name, model)
+        except BadInput:
+            if elsewhere is None:
+                raise
+            return elsewhere
+        return own if own.ready else elsewhere or own
+
+    def _own_model_state(self, engine_name: str, model: str | None) -> ModelState:
         try:
             engine = self._registry.get(engine_name)
         except BadInput as error:
@@ -209,11 +235,7 @@ class Jobs:
         state = self.model_state(engine_name, args.get("model"))
         if not state.ready:
             raise NotReady(state.message, code="model_not_ready", retry_after=5 if state.building else 60)
-        if seconds is not None:
-            engine = self._registry.get(engine_name)
-            assert isinstance(engine, GenerationEngine)  # no other one has a model that is ready
-            args = {**args, **engine.lasting(seconds, args.get("model"))}
-        return (await self.add([JobRequest(renderer=engine_name, args=args)], image, key))[0]
+        return (await self.add([JobRequest(renderer=engine_name, args=args, seconds=seconds)], image, key))[0]
 
     async def _end(self, job_id: str, wish: Wish) -> Job:
         job = await self._store.job(job_id)

@@ -150,6 +150,8 @@ class NewJob(msgspec.Struct, frozen=True):
     """How it is shared out among nodes: "" not at all, "frames" in ranges of frames, "parts" in parts of its input."""
     share: Share | None = None
     """Whose job it is a share of, where another node gave it to this one."""
+    project: str = ""
+    """The file of its input that is its project, where that is an archive which is unpacked where the job runs."""
     piece_args: bytes = b""
     """What its pieces have in place of `args`; nothing: the same."""
     joins: bool = False

@@ -82,9 +82,10 @@ class Registry:
         return next((each for each in self.engines.values() if dot and extension in each.extensions), None)
 
 
-def own_folders(more: Iterable[Path]) -> list[Path]:
-    """Zeus's own plugin folder, then those that the configuration adds."""
-    return [OWN_FOLDER if OWN_FOLDER.is_dir() else Path(__file__).parent.parent / PARENT, *more]
+def own_folders(more: Iterable[Path], *, own: bool = True) -> list[Path]:
+    """Zeus's `own` plugin folder, then those that the configuration adds."""
+    folder = OWN_FOLDER if OWN_FOLDER.is_dir() else Path(__file__).parent.parent / PARENT
+    return [*([folder] if own else []), *more]
 
 
 def make_parent(folders: Sequence[Path]) -> None:

@@ -30,6 +30,8 @@ from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
+from zeus.folders import Folders
+from zeus.foreign import Foreign
 from zeus.gpus import usable
 from zeus.here import Here
 from zeus.inference import InferenceExecutor
@@ -59,7 +61,11 @@ from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.whereabouts import Whereabouts
 from zeus.wire import Introduction
+
+BRIEF = 10.0
+"""Seconds of failures after which a node is not asked any more to check a job: somebody waits for the answer."""
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +93,8 @@ class Zeus(msgspec.Struct, frozen=True):
     tools: LocalTools
     address: Address
     nodes: NodeBook
+    whereabouts: Whereabouts
+    foreign: Foreign
     pairing: Pairing
     discovery: Discovery
     portraits: Portraits
@@ -111,7 +119,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             failed.set_result(error)
 
     async with contextlib.AsyncExitStack() as stack:
-        folders = own_folders(_paths(config.plugins.folders))
+        folders = own_folders(_paths(config.plugins.folders), own=config.plugins.own)
         registry = await asyncio.to_thread(Registry.load, folders, config.engines, config.models)
         feed = Feed()
         files = Files(config.storage_path)
@@ -152,7 +160,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         local = LocalDispatcher(
             here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
-        peers = _peers(config, nodes, store, files, registry)
+        shared = Folders(config.paths)
+        peers = _peers(config, nodes, store, files, registry, shared)
         stack.push_async_callback(peers.close)
         dispatcher = Dispatchers(local, peers)
         paces = Paces(store)
@@ -163,20 +172,26 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here, lambda: shared.marks,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
+        foreign = Foreign(nodes, Inputs(files, store.uuid, Patience(BRIEF), shared.common), shared)
         submissions = Submissions(
             registry,
             inspections.before,
             selection.check,
             selection.pin,
+            catalog.reason,
+            foreign,
+            shared.find,
             max_attempts=config.jobs.max_attempts,
-            local_roots=_paths(config.files.local_roots),
+            local_roots=[*_paths(config.files.local_roots), *shared.roots],
         )
         projects = Projects(files, registry)
         reasons = Reasons(store, runner, catalog, nodes)
-        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
+        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons, foreign)
+        whereabouts = Whereabouts(nodes, jobs.has)
+        stack.callback(whereabouts.close)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
@@ -196,6 +211,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(shares.run(), fail),
             _essential(shares.sweep(), fail),
             _essential(uploads.run(), fail),
+            _essential(shared.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]
@@ -208,18 +224,21 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, pairing, discovery, portraits, debts, Away(store, nodes, peers), failed,
+            address, nodes, whereabouts, foreign, pairing, discovery, portraits, debts,
+            Away(store, nodes, peers), failed,
         )  # fmt: skip
 
 
-def _peers(config: Config, nodes: NodeBook, store: Store, files: Files, registry: Registry) -> PeerDispatcher:
+def _peers(
+    config: Config, nodes: NodeBook, store: Store, files: Files, registry: Registry, shared: Folders
+) -> PeerDispatcher:
     network = config.network
     patience = Patience(2 * network.lease + network.grace)
     return PeerDispatcher(
         nodes,
         store,
         files,
-        Inputs(files, store.uuid, patience, lambda path, peer: None),
+        Inputs(files, store.uuid, patience, shared.common),
         patience,
         lambda job: _makes_more(registry, job),
         lease=network.lease,

@@ -12,7 +12,7 @@ from zeus import wire
 from zeus.api import nodes, session, uploads, versions, videos
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
-from zeus.api.jobs import FRAME_LIMIT, MOST
+from zeus.api.jobs import MOST
 from zeus.api.uploads import NewUpload
 from zeus.nodes.history import KEPT
 
@@ -143,7 +143,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Each frame's state, node and seconds",
         {200: wire.FrameList},
         [
-            Query("start", Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)], "The first frame to list"),
+            Query("start", Annotated[int, Meta(ge=-wire.FRAME_LIMIT, le=wire.FRAME_LIMIT)], "The first frame to list"),
             Query("limit", Annotated[int, Meta(ge=1, le=MOST)], "So many at most; 10,000"),
         ],
     ),

@@ -11,6 +11,7 @@ from aiohttp import web
 from zeus.errors import BadInput
 
 Default = TypeVar("Default", int, None)
+Length = TypeVar("Length", float, None)
 KINDS = ("standard", "full")
 TRUE = frozenset({"1", "true", "yes", "on"})
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
@@ -24,7 +25,7 @@ def flag(request: web.Request, name: str) -> bool:
     return request.query.get(name, "").lower() in TRUE
 
 
-def number(request: web.Request, name: str, default: float, least: float, most: float) -> float:
+def number(request: web.Request, name: str, default: Length, least: float, most: float) -> float | Length:
     """A query parameter that is a number within bounds, both included. Raises BadInput."""
     text = request.query.get(name)
     if text is None:

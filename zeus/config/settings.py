@@ -135,8 +135,11 @@ class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Engines beyond Zeus's own"""
+    """Engines"""
 
+    own: Annotated[
+        bool, Meta(description="Load Zeus's own engines. false: a node that only gives jobs to others needs none")
+    ] = True
     folders: Annotated[Texts, Meta(description="More folders of engines, searched after Zeus's own")] = ()
 
 
@@ -167,6 +170,14 @@ class EngineConfig(msgspec.Struct, frozen=True):
     )
 
 
+class PathConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A folder that several machines see, by the path that it has on each system"""
+
+    linux: Annotated[str, Meta(description="Where it is on Linux")] = ""
+    windows: Annotated[str, Meta(description="Where it is on Windows")] = ""
+    macos: Annotated[str, Meta(description="Where it is on macOS")] = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a node."""
 
@@ -181,6 +192,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[engines.NAME]: the fields of EngineConfig, the rest is the engine's own."""
     models: dict[str, ModelSettings] = msgspec.field(default_factory=dict)
     """[models.NAME]"""
+    paths: dict[str, PathConfig] = msgspec.field(default_factory=dict)
+    """[paths.NAME]"""
 
     def engine(self, name: str) -> EngineConfig:
         """Zeus's own settings of one engine."""
@@ -202,10 +215,12 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
-NAMED = ("engines", "models")
+NAMED = ("engines", "models", "paths")
 """The sections that have a section for each of what they are about."""
 MODEL_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(ModelSettings)}
 """[models.NAME]: the types of all settings."""
+PATH_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(PathConfig)}
+"""[paths.NAME]: the types of all settings."""
 ENGINE_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineConfig)}
 """[engines.NAME]: the types of the settings that are Zeus's own."""
 SECTIONS: dict[str, dict[str, Any]] = {

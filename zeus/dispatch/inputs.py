@@ -13,16 +13,18 @@ import os
 import time
 import zipfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 from zeus.dispatch.remote import Patience, Peer
 from zeus.errors import NodeLost, TaskFailed
 from zeus.files import Files, digest, on_disk, on_disk_stoppable, remove
 from zeus.model import Job
 from zeus.peers.connection import ServerRefused, ServerUnreachable
-from zeus.wire import UploadView
+from zeus.wire import SharedFile, UploadView
 
 REMEMBERED = 1000
 KEPT = 24 * 3600.0
@@ -35,8 +37,10 @@ BLOCK = 1 << 20
 PASSING = frozenset({"wrong_offset", "upload_busy", "request_timeout", "incomplete_body"})
 """Why a transfer that was cut off, and is still being written there, is refused for the moment."""
 
-Shared = Callable[[Path, Peer], str | None]
-"""The path by which a peer reaches a file of this machine, or None."""
+Shared = Callable[[Path, Peer], Awaitable[SharedFile | None]]
+"""How a peer may call a file of this machine that it sees too, or None."""
+UNUSABLE = "share_unusable"
+"""How a peer says that it does not see a file that it should."""
 Told = Callable[[int, int | None], None]
 
 
@@ -61,23 +65,28 @@ class Inputs:
         self._hashing: defaultdict[Identity, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sending: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def give(self, job: Job, peer: Peer, told: Told) -> dict[str, str]:
-        """Bring a job's input to a peer; the fields of add_job that name it there."""
+    async def give(self, job: Job, peer: Peer, told: Told, *, copy: bool = False) -> dict[str, Any]:
+        """Bring a job's input to a peer; the fields of add_job that name it there.
+
+        What both see in a shared folder stays there, unless it is to be a `copy`.
+        """
         source = self._files.source(job)
         if source is None:
             return {}
-        if (path := self._shared(source, peer)) is not None:
-            return {"local_path": path}
+        shared = None if copy or job.local_path is None else await self._shared(source, peer)
+        if shared is not None:
+            return {"shared": msgspec.to_builtins(shared)}
         if not await asyncio.to_thread(source.is_file):
             raise NodeLost(f"The input {source.name} is no file that could be sent there.", code="input_not_sent")
         folder = self._files.inputs(job.input_of or job.id)
         if job.input is not None and await asyncio.to_thread(_is_project, folder, source):
             archive = await self._packed(folder)
-            upload = await self._send(archive, f"{source.stem}.zip", peer, told)
+            upload = await self.send(archive, f"{source.stem}.zip", peer, told)
             return {"upload": upload, "project_file": job.input}
-        return {"upload": await self._send(source, source.name, peer, told)}
+        project = {"project_file": job.project} if job.project else {}
+        return {"upload": await self.send(source, source.name, peer, told), **project}
 
-    async def _send(self, path: Path, name: str, peer: Peer, told: Told) -> str:
+    async def send(self, path: Path, name: str, peer: Peer, told: Told) -> str:
         """Send a file unless its content is there; the id of the complete upload."""
         sha256 = await self._digest(path)
         try:

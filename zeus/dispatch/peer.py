@@ -16,7 +16,7 @@ import msgspec
 
 from zeus.child import uncancelled
 from zeus.dispatch import Reports
-from zeus.dispatch.inputs import Inputs
+from zeus.dispatch.inputs import UNUSABLE, Inputs
 from zeus.dispatch.local import Attempt
 from zeus.dispatch.remote import Book, Patience, Peer, PeerDamaged, Remote, add_share, lost
 from zeus.dispatch.share import Share
@@ -274,6 +274,16 @@ class _Run:
         peers, peer = self._peers, self._peers.peer(self.node)
         await self.folder.log.note(f"goes to node {self.name}")
         given = await peers._inputs.give(self._job, peer, self._tell_sent)
+        try:
+            return await self._offer_with(span, given)
+        except TaskFailed as error:
+            if error.code != UNUSABLE or "shared" not in given:
+                raise
+        await self.folder.log.note("its input is not to be seen there in the shared folder, and is sent")
+        return await self._offer_with(span, await peers._inputs.give(self._job, peer, self._tell_sent, copy=True))
+
+    async def _offer_with(self, span: range, given: Mapping[str, Any]) -> str:
+        peers = self._peers
         key = f"{self._job.id}.{self._attempt}.{span.start if span else ''}"
         adding = asyncio.create_task(self._taken(span, given, key))
         try:
@@ -285,7 +295,7 @@ class _Run:
         await self.folder.log.note(f"it is job {view.id} of node {self.name}")
         return view.id
 
-    async def _taken(self, span: range, given: Mapping[str, str], key: str) -> JobView:
+    async def _taken(self, span: range, given: Mapping[str, Any], key: str) -> JobView:
         """The peer's answer to the offer. Raises TaskFailed where it finds something wrong with the job."""
         peers, fields = self._peers, self._fields(span, given)
         try:
@@ -302,7 +312,7 @@ class _Run:
         if not await self._peers._store.put_sent(self._task, self._attempt, self.node, view.id):
             raise Conflict("Another attempt has taken over.", code="attempt_over")
 
-    def _fields(self, span: range, given: Mapping[str, str]) -> dict[str, Any]:
+    def _fields(self, span: range, given: Mapping[str, Any]) -> dict[str, Any]:
         """What add_job is told."""
         job = self._job
         fields: dict[str, Any] = {
