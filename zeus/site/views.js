@@ -1,0 +1,6 @@
+// The table of the views: where each is, what it is called, and what brings it.
+
+/** `path` may have one `:name`; `nav` is the view's word and icon in the navigation, if it stands there. */
+export const VIEWS = [
+  { path: "/settings", nav: ["Settings", "settings"], load: () => import("./views/settings.js"), style: "settings" },
+];
