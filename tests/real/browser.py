@@ -1,4 +1,4 @@
-"""The page in Debian's Chromium: a browser for all tests, a node for a module, and pages that report what went wrong."""
+"""The page in Debian's Chromium: a browser for all tests, a node for a module, and pages that tell what went wrong."""
 
 from __future__ import annotations
 
@@ -129,9 +129,10 @@ def opened(chromium: Browser, axe: str, request: pytest.FixtureRequest) -> Itera
     made: list[Opened] = []
 
     def make(url: str, size: str = "desktop", theme: str = "light", **options: Any) -> Opened:
+        is_small = size in ("phone", "narrow")
         context = chromium.new_context(
             viewport=SIZES[size], color_scheme="dark" if theme == "dark" else "light", locale="en-GB",
-            has_touch=size in ("phone", "narrow"), **options,
+            has_touch=is_small, is_mobile=is_small, **options,
         )  # fmt: skip
         made.append(Opened(context.new_page(), url, f"{size}-{theme}", axe))
         return made[-1]

@@ -223,7 +223,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("DELETE", "/api/session"): Operation("Sign out", {204: None}),
     ("GET", "/"): Operation("The page", {200: "text/html", 304: None}, headers=CACHED),
     ("GET", "/static/{file}"): Operation(
-        "The files of the page", {200: ("text/css", "text/javascript", "image/svg+xml"), 304: None, 404: wire.ErrorBody},
+        "The files of the page", {200: ("text/css", "text/javascript", "image/svg+xml"), 304: None},
         headers=CACHED,
     ),
     ("GET", "/healthz"): Operation("Liveness", {200: TEXT}),

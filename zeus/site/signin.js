@@ -30,7 +30,7 @@ export function tokenForm(onsigned) {
   const problem = el("p", { class: "problem", role: "alert", id: "token-problem" });
   const field = el("input", {
     class: "input", type: "password", name: "token", id: "token", autocomplete: "current-password", required: true,
-    maxlength: 1000, "aria-describedby": "token-help token-problem", spellcheck: "false", autofocus: true,
+    maxlength: 1000, "aria-describedby": "token-help token-problem", spellcheck: "false",
   });
   const button = el("button", { class: "button primary" }, "Sign in");
   const submit = async (event) => {

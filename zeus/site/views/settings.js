@@ -18,9 +18,10 @@ export function mount(outlet) {
   replace(outlet,
     el("div", { class: "page-head" }, el("h1", {}, "Settings")),
     el("div", { class: "settings" },
-      access,
-      el("section", { class: "card stack", "aria-labelledby": "look-title" },
-        el("h2", { id: "look-title" }, "Appearance"), themes()),
+      el("div", { class: "stack" },
+        access,
+        el("section", { class: "card stack", "aria-labelledby": "look-title" },
+          el("h2", { id: "look-title" }, "Appearance"), themes())),
       el("section", { class: "card stack", "aria-labelledby": "about-title" },
         el("h2", { id: "about-title" }, "This node"), about,
         el("div", { class: "row" },
@@ -59,8 +60,8 @@ function showAccess(place) {
     return;
   }
   replace(place, heading,
-    el("p", { class: "muted" }, "You are in without a token: this node asks its own machine for none. Sign in here to use one all the same."),
-    tokenForm(again));
+    el("p", { class: "muted" }, "You are in without a token: this node asks its own machine for none."),
+    el("details", { class: "more" }, el("summary", {}, "Sign in with a token"), tokenForm(again)));
 }
 
 /** The choice of the theme, for this browser. */
