@@ -28,6 +28,7 @@ SLOW = frozenset({"GET /api/disk_benchmark"})
 """Half a gigabyte for nothing new: a test of its own has the right request."""
 
 GOOD: Mapping[str, Good] = {
+    "GET /static/{file}": Good(path="/static/app.js"),
     "POST /api/generate": Good(202, body={"prompt": "a fox", "num_frames": 2, "width": 64, "height": 64}),
     "POST /v1/videos": Good(body={"prompt": "a fox", "seconds": "0.1", "size": "64x64"}),
     "DELETE /v1/videos/{job_id}": Good(path="/v1/videos/{spare_video}"),
@@ -80,6 +81,8 @@ PATHS: Mapping[str, Outcomes] = {
     "model": MODEL,
     "upload_id": UPLOAD_ID,
     "engine": ENGINE,
+    "file": {**each(No(404, "not_found", "page"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
+             "empty": No(404, "not_found", "route")},
     "status": {**each(STATUS, "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
                "empty": No(404, "not_found", "route")},
 }  # fmt: skip
@@ -162,6 +165,10 @@ HEADERS: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/uploads", "Idempotency-Key"): {**KEY, "unknown": Yes(201)},
     ("GET /files/{job_id}/out.mp4", "Range"): RANGE,
     ("GET /files/{job_id}/out.mp4", "If-None-Match"): MATCH,
+    ("GET /", "If-None-Match"): MATCH,
+    ("GET /", "Accept-Encoding"): ENCODING,
+    ("GET /static/{file}", "If-None-Match"): MATCH,
+    ("GET /static/{file}", "Accept-Encoding"): ENCODING,
     ("GET /api/jobs", "If-None-Match"): MATCH,
     ("GET /api/jobs", "Accept-Encoding"): ENCODING,
     ("GET /api/jobs/long_poll", "Accept-Encoding"): ENCODING,

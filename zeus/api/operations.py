@@ -66,6 +66,7 @@ PLATFORM = (
     Query("cpu", Annotated[str, Meta(examples=["x64"])], "x64 or arm64; this node's"),
 )
 KEY = ("Idempotency-Key",)
+CACHED = ("Accept-Encoding", "If-None-Match")
 
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/model-status"): Operation("Whether the generation model can be used", {200: wire.ModelStatus}),
@@ -221,6 +222,11 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         example={"token": "the token of this node"},
     ),
     ("DELETE", "/api/session"): Operation("Sign out", {204: None}),
+    ("GET", "/"): Operation("The page", {200: "text/html", 304: None}, headers=CACHED),
+    ("GET", "/static/{file}"): Operation(
+        "The files of the page", {200: ("text/css", "text/javascript", "image/svg+xml"), 304: None},
+        headers=CACHED,
+    ),
     ("GET", "/healthz"): Operation("Liveness", {200: TEXT}),
     ("GET", "/readyz"): Operation("Readiness", {200: TEXT, 503: wire.ErrorBody}),
     ("GET", "/api/openapi.json"): Operation("This document", {200: Mapping[str, Any]}),
