@@ -13,11 +13,18 @@ from typing import Any
 
 import msgspec
 
+from zeus import __version__
+from zeus.away import Away
 from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
+from zeus.debts import Debts
+from zeus.dispatch import Dispatchers
+from zeus.dispatch.inputs import Inputs
 from zeus.dispatch.local import LocalDispatcher, LocalTools
+from zeus.dispatch.peer import PeerDispatcher
+from zeus.dispatch.remote import Patience
 from zeus.downloads import Downloads
 from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
@@ -30,24 +37,29 @@ from zeus.inspection import Inspections
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
-from zeus.model import Place
-from zeus.nodes.addresses import Address
+from zeus.model import NewJob, Place
+from zeus.nodes.addresses import Address, interface_addresses, lan_urls
 from zeus.nodes.book import NodeBook
+from zeus.nodes.certificates import believed
+from zeus.nodes.discovery import Discovery
+from zeus.nodes.pairing import Pairing
 from zeus.nodes.trust import Trust
 from zeus.portrait import Portraits
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
-from zeus.recovery import recover, recover_later
+from zeus.recovery import Outcome, recover, recover_later
 from zeus.registry import Registry, own_folders
 from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
+from zeus.shares import Shares
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.wire import Introduction
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +87,11 @@ class Zeus(msgspec.Struct, frozen=True):
     tools: LocalTools
     address: Address
     nodes: NodeBook
+    pairing: Pairing
+    discovery: Discovery
     portraits: Portraits
+    debts: Debts
+    away: Away
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -106,8 +122,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(store.close)
         address, trust = Address(), Trust(files.root)
         await trust.load()
-        nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
+        believes = await asyncio.to_thread(believed, config.network.ca)
+        nodes = NodeBook(config, store.uuid, trust, believes, address, lambda: runner.wake())
         stack.push_async_callback(nodes.close)
+        pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -124,25 +142,28 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await downloads.open()
         tools = LocalTools(children, media, inference, files.cache, downloads.managed, folders)
         selection = Selection(downloads, tools)
-        unsettled = await recover(store, files)
+        left = await recover(store, files)
         progress = ProgressBook(store, feed)
         tags = frozenset(config.node.tags)
         here = Here(
             Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes, tags=tags),
             downloads.is_automatic,
         )
-        dispatcher = LocalDispatcher(
+        local = LocalDispatcher(
             here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
+        peers = _peers(config, nodes, store, files, registry)
+        stack.push_async_callback(peers.close)
+        dispatcher = Dispatchers(local, peers)
         paces = Paces(store)
         await paces.open()
         runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
-        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
+        catalog = Catalog(registry, tools, local.places, lambda: _here(runner.free_places()), downloads.is_automatic)
         stack.callback(catalog.close)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            dispatcher.places, runner.free_places, runner.running, paces.here,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
@@ -159,13 +180,21 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
+        thumbnails = Thumbnails(files, media)
+        stack.push_async_callback(thumbnails.close)
+        debts = Debts(store, nodes, feed)
+        shares = Shares(store, nodes, feed, jobs, thumbnails, config.network.hold)
         stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
+        await runner.take_up(left[Outcome.AWAY])
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
             _essential(here.run(catalog, runner.wake), fail),
-            _essential(recover_later(store, files, unsettled), fail),
+            _essential(recover_later(store, files, left[Outcome.UNSETTLED], runner.take_up), fail),
+            _essential(debts.run(), fail),
+            _essential(shares.run(), fail),
+            _essential(shares.sweep(), fail),
             _essential(uploads.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
@@ -173,14 +202,40 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        thumbnails = Thumbnails(files, media)
-        stack.push_async_callback(thumbnails.close)
+        discovery = _discovery(config, registry, nodes)
+        stack.push_async_callback(discovery.close)
         yield Zeus(
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, portraits, failed,
+            address, nodes, pairing, discovery, portraits, debts, Away(store, nodes, peers), failed,
         )  # fmt: skip
+
+
+def _peers(config: Config, nodes: NodeBook, store: Store, files: Files, registry: Registry) -> PeerDispatcher:
+    network = config.network
+    patience = Patience(2 * network.lease + network.grace)
+    return PeerDispatcher(
+        nodes,
+        store,
+        files,
+        Inputs(files, store.uuid, patience, lambda path, peer: None),
+        patience,
+        lambda job: _makes_more(registry, job),
+        lease=network.lease,
+        grace=network.grace,
+        log_bytes=config.files.log_bytes,
+    )
+
+
+def _makes_more(registry: Registry, job: NewJob) -> bool:
+    """Whether a job's engine makes files of all frames; of one that is not here that is not known, so it may."""
+    engine = registry.engines.get(job.renderer)
+    return engine is None or engine.joins(msgspec.json.decode(job.args, type=engine.Args))
+
+
+def _here(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if not place.peer]
 
 
 async def _open_files(files: Files) -> None:
@@ -234,3 +289,19 @@ def _slots(config: Config, registry: Registry) -> dict[str, int]:
 def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
     sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
     return Downloads(files, children, sources, {name: config.engine(name) for name in sources})
+
+
+def _discovery(config: Config, registry: Registry, nodes: NodeBook) -> Discovery:
+    wanted, address = config.network.interfaces, nodes.address
+
+    def urls() -> tuple[str, ...]:
+        """Where the node is now: machines get other addresses."""
+        address.urls = tuple(lan_urls(config.http, address.port, wanted)) or address.urls
+        return address.urls
+
+    said = {"name": config.node.name, "version": __version__, "engines": ",".join(registry.engines)}
+    said |= {"open": "1"} if config.http.open else {}
+    said |= {"https": "1"} if config.http.certificate else {}
+    return Discovery(
+        nodes.own_id, nodes.sightings, nodes.is_wanted, lambda: interface_addresses(wanted), urls, lambda: said
+    )

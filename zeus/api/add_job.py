@@ -17,14 +17,16 @@ from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
 from zeus.api.jobs import FRAME_LIMIT
 from zeus.api.keys import ZEUS
+from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
 from zeus.config.settings import NODE_NAME
 from zeus.errors import BadInput, ZeusError
-from zeus.model import Job, Key, NewJob
+from zeus.model import Job, Key, NewJob, Share
 from zeus.presets import apply
 from zeus.submission import ChildRequest, JobRequest, Upload
+from zeus.wire import MOST as MOST_ATTEMPTS
 from zeus.wire import DryRun, PresetList
 
 LATER = frozenset({"webhook"})
@@ -44,6 +46,14 @@ class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     start_frame: Annotated[Frame | None, Meta(description="The first frame, within the job's")] = None
     end_frame: Annotated[Frame | None, Meta(description="The last frame")] = None
     args: Annotated[dict[str, Any] | None, Meta(description="Put over the job's")] = None
+
+
+class ShareOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose job it is a share of."""
+
+    node: Annotated[JobId, Meta(description="The id of the node that gives it, and asks")]
+    job_id: Annotated[JobId, Meta(description="The job there")]
+    attempt: Annotated[Annotated[int, Meta(ge=1, le=MOST_ATTEMPTS)], Meta(description="The attempt there")]
 
 
 class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +96,7 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: Annotated[
         Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
     ] = None
+    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -172,9 +183,11 @@ def _job_request(
 ) -> JobRequest:
     known, notes = _known_fields(value, speaks_farm(request))
     wanted = convert(known, AddJob)
-    if wanted.local_path is not None and not is_local(request):
-        raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
     given = _given(wanted)
+    if wanted.share is not None:
+        given["share"] = _share(request, wanted)
+    elif wanted.local_path is not None and not is_local(request):
+        raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
     if (preset := given.pop("preset", None)) is not None:
         given["renderer"], given["args"] = apply(presets, preset, wanted.renderer, wanted.args or {})
     if wanted.child_jobs is not None:
@@ -184,6 +197,19 @@ def _job_request(
     if wanted.upload is not None:
         given["upload"] = held.enter_context(request.app[ZEUS].uploads.held(wanted.upload))
     return JobRequest(**given, notes=notes)
+
+
+def _share(request: web.Request, wanted: AddJob) -> Share:
+    """Whose job it is a share of: the node's that asks. Raises BadInput."""
+    assert wanted.share is not None
+    caller = caller_of(request)
+    if caller is None:
+        raise BadInput("share: only nodes that this one trusts may send it.", code="unsupported_field")
+    if wanted.share.node != caller:
+        raise BadInput("share.node: it is not the node that asks.", code="invalid_field")
+    if wanted.child_jobs or wanted.depends_on:
+        raise BadInput("share: it has no subjobs and depends on no jobs.", code="invalid_field")
+    return Share(wanted.share.node, wanted.share.job_id, wanted.share.attempt)
 
 
 def _given(struct: msgspec.Struct) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from zeus import wire
-from zeus.api import session, uploads, versions, videos
+from zeus.api import nodes, session, uploads, versions, videos
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import FRAME_LIMIT, MOST
@@ -268,6 +268,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
     ),
     ("GET", "/api/nodes/self"): Operation("What this node says of itself to other nodes", {200: wire.Portrait}),
+    ("POST", "/api/nodes"): Operation(
+        "Pair this node with another one, by a code or a token", {200: wire.NodeView},
+        takes=nodes.NewNode, example={"url": "http://render-1:8080", "code": "42-123-456"},
+    ),
+    ("DELETE", "/api/nodes/{node_id}"): Operation("Forget a node", {204: None, 404: wire.ErrorBody}),
+    ("POST", "/api/nodes/pairing"): Operation("A code to type at another node", {200: wire.PairingCode}),
+    ("POST", "/api/nodes/pair"): Operation(
+        "Another node's side of a pairing", {200: wire.PairReply, 204: None},
+        takes=nodes.Step, example={"step": "confirm", "exchange": "0" * 32, "proof": "0" * 64},
+    ),
     ("POST", "/api/nodes/prove"): Operation(
         "Who this node is, and for a node that it is paired with the proof of it", {200: wire.Proof},
         takes=wire.Challenge, example={"node": "5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11", "nonce": "0" * 32},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -74,13 +74,15 @@ async def files(request: web.Request) -> web.Response:
     if not is_full(request):
         return json_response([output.name for output in outputs])
     family = await zeus.jobs.frames(await zeus.jobs.get(job_id))
-    seconds = {(job.id, frame.number): frame.seconds for job, frames in family for frame in frames}
-    return json_response([_file_view(output, seconds) for output in outputs])
-
-
-def _file_view(output: Output, seconds: Mapping[tuple[str, int | None], float | None]) -> FileView:
-    took = seconds.get((output.job_id, output.frame))
-    return FileView(output.name, output.size, output.sha256, output.frame, took)
+    seconds: dict[tuple[str, int | None], float | None] = {
+        (job.id, frame.number): frame.seconds for job, frames in family for frame in frames
+    }
+    return json_response(
+        [
+            FileView(each.name, each.size, each.sha256, each.frame, seconds.get((each.job_id, each.frame)))
+            for each in outputs
+        ]
+    )
 
 
 async def download(request: web.Request) -> web.StreamResponse:

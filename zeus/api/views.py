@@ -50,7 +50,7 @@ def job_view(job: Job, children: Sequence[Child], jobs: Jobs, node: str) -> JobV
         completed_frames=now.completed_frames,
         args=msgspec.json.decode(job.args),
         enable_split_jobs=job.enable_split_jobs,
-        parent=job.parent,
+        parent=job.share.job_id if job.share is not None else job.parent,
         children=[ChildView(child.id, child.node, child.start_frame, child.end_frame) for child in children],
         priority=job.priority,
         depends_on=job.depends_on,

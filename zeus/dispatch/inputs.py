@@ -63,23 +63,19 @@ class Inputs:
 
     async def give(self, job: Job, peer: Peer, told: Told) -> dict[str, str]:
         """Bring a job's input to a peer; the fields of add_job that name it there."""
-        source = self._source(job)
+        source = self._files.source(job)
         if source is None:
             return {}
         if (path := self._shared(source, peer)) is not None:
             return {"local_path": path}
         if not await asyncio.to_thread(source.is_file):
             raise NodeLost(f"The input {source.name} is no file that could be sent there.", code="input_not_sent")
-        if job.input is not None and await asyncio.to_thread(_is_project, self._files.input(job.id, ""), source):
-            archive = await self._packed(self._files.input(job.id, ""))
+        folder = self._files.inputs(job.input_of or job.id)
+        if job.input is not None and await asyncio.to_thread(_is_project, folder, source):
+            archive = await self._packed(folder)
             upload = await self._send(archive, f"{source.stem}.zip", peer, told)
             return {"upload": upload, "project_file": job.input}
         return {"upload": await self._send(source, source.name, peer, told)}
-
-    def _source(self, job: Job) -> Path | None:
-        if job.local_path is not None:
-            return Path(job.local_path)
-        return self._files.input(job.id, job.input) if job.input is not None else None
 
     async def _send(self, path: Path, name: str, peer: Peer, told: Told) -> str:
         """Send a file unless its content is there; the id of the complete upload."""

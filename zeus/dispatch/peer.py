@@ -240,11 +240,12 @@ class _Run:
         return self._job.frames if start is None or end is None else range(start, end + 1, self._job.frame_step)
 
     async def _asked_of(self, job_id: str) -> range:
-        """The frames that a share was asked for before a restart."""
+        """The frames that a share was asked for before a restart: others may have taken over the last of them since."""
         view, span = await self._peers.remote(self.node, job_id).view(), self._span()
-        if view.start_frame not in span or view.end_frame not in span:
+        first, last = view.start_frame, view.end_frame
+        if first is None or last is None or first not in span or (last not in span and last < span[-1]):
             return span
-        return range(view.start_frame, view.end_frame + 1, span.step)
+        return range(first, last + 1, span.step)
 
     def _spans(self, *, first: bool = True) -> list[range]:
         """The runs of frames that are missing. Before the first share: all in one where more is made of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -16,10 +16,12 @@ from zeus.nodes.proof import ask_for_proof, challenge_for, is_proven
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
 from zeus.tokens import digest_of
-from zeus.wire import Load, NodeView, Portrait, time_text
+from zeus.wire import Load, NodeView, Portrait, Snapshot, time_text
 
 MOST_PORTRAIT = 1 << 20
 """Bytes of what a node says of itself."""
+MOST_SNAPSHOT = 64 << 20
+"""Bytes of a node's status with all its jobs."""
 MOST_TEXT = 200
 """Characters that are shown of what another node says."""
 AT_ONCE = 8
@@ -59,6 +61,8 @@ class Peer:
         self.portrait: Portrait | None = None
         self.seen: float | None = None
         """When it last answered, by time.monotonic()."""
+        self.answered = asyncio.Event()
+        """Set once it has answered."""
         self.places: Sequence[Place] = ()
         """Where it may be, the likeliest first."""
         self._own_id = own_id
@@ -88,6 +92,7 @@ class Peer:
         """Show this secret from now on. Requests under way go on."""
         if secret != self._secret:
             self._secret = secret
+            self.answered.clear()
             self.proxy.move("", None)
 
     async def beat(self, wait: float) -> None:
@@ -123,6 +128,15 @@ class Peer:
         """How busy it was in so many last seconds."""
         return self._history.last(seconds) if seconds else []
 
+    async def snapshot(self, wait: float) -> Snapshot | None:
+        """Its status and jobs now; None where it does not answer within so many seconds."""
+        try:
+            async with asyncio.timeout(wait):
+                answer = await self.proxy.request("GET", "/api/snapshot", most=MOST_SNAPSHOT, once=True, wait=wait)
+                return await asyncio.to_thread(decode, answer, Snapshot)
+        except (ServerUnreachable, ServerRefused, TimeoutError):
+            return None
+
     async def close(self) -> None:
         await self.proxy.close()
 
@@ -137,11 +151,12 @@ class Peer:
         self.portrait, self.state, self._message = portrait, State.ONLINE, ""
         self.seen, self._last_seen = time.monotonic(), time.time()
         self._history.take(portrait)
+        self.answered.set()
 
     def _lose(self, state: State | None, message: str) -> None:
         """The next beat begins with a proof again. Silence alone is no state yet: `lapse` says when it is."""
         self.proxy.move("", None)
-        self._message = clean(message)
+        self._message = _clean(message)
         if state is not None:
             self.state = state
         elif self.state is State.REFUSED:
@@ -196,9 +211,6 @@ async def _first(asked: Sequence[asyncio.Future[str]]) -> str:
     raise problem
 
 
-def clean(text: str) -> str:
+def _clean(text: str) -> str:
     """A text of another node's, bounded, and in one printable line."""
     return "".join(each if each.isprintable() else "?" for each in text[:MOST_TEXT])
-
-
-Changed = Callable[[], None]

@@ -56,6 +56,8 @@ class Trust:
     async def keep(self, node: Introduction, url: str, *, shown: str, taken: str) -> None:
         """Trust a node, anew if it was: `shown` is this node's secret there, `taken` the one that it shows here."""
         async with self._changing:
+            old = self._known.get(node.id)
+            url = url or (old.url if old is not None else "")
             known = Known(node.id, node.name, shown, url, tuple(node.urls[:MOST_URLS]), time.time())
             await asyncio.to_thread(put_token, self._storage, PREFIX + node.id, SCOPES, taken)
             await self._write({**self._known, node.id: known})

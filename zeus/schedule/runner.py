@@ -18,7 +18,7 @@ import msgspec
 from zeus.child import uncancelled
 from zeus.config import JobsConfig
 from zeus.dispatch import Dispatcher
-from zeus.errors import NoSpace, StoreFailed, TaskFailed, ZeusError
+from zeus.errors import NodeBusy, NodeLost, NoSpace, StoreFailed, TaskFailed, ZeusError
 from zeus.failpoint import failpoint
 from zeus.feed import Feed
 from zeus.files import Files
@@ -149,6 +149,14 @@ class Runner:
         works = [self._running[task_id].work for task_id in task_ids if task_id in self._running]
         if pending := [work for work in works if work is not None]:
             await asyncio.wait(pending, timeout=LONGEST_STOP)
+
+    async def take_up(self, tasks: Sequence[Task]) -> None:
+        """Go on with attempts that other nodes had in hand while this one was away."""
+        for task in tasks:
+            sent, job = await self._store.sent(task.id), await self._store.job(task.job_id)
+            if sent is not None and task.id not in self._running:
+                place = Place(job.node or sent.node, 0, {}, peer=sent.node)
+                self._start(Running(Assignment(task, place), attempt=sent.attempt))
 
     def wake(self) -> None:
         """Look again: places came, went, or have more room."""
@@ -344,6 +352,8 @@ class Runner:
             self._store, self._files, self._progress, functools.partial(self._recorded, running), task, job,
             attempt, await self._store.outputs(job.id), await self._store.frames(job.id), running.complete,
         )  # fmt: skip
+        if running.place.peer and job.input_of is not None and await self._store.sent(task.id) is not None:
+            made.shorten(task.frames[-1] + 1)  # taken up: it may be shorter by now than what the node was asked for
         if task.role is Role.CUT:
             made.weights = weights(task, map(self._paces.on, self._dispatcher.places()))
         elif task.role is Role.JOIN:
@@ -356,8 +366,11 @@ class Runner:
 
     async def _give_up(self, running: Running, attempt: int) -> None:
         task = running.task
-        await self._clean(task, attempt)
         await self._progress.keep(task.job_id)
+        if running.shutdown and not running.wish and await self._store.sent(task.id) is not None:
+            log.info("job %s: attempt %s goes on at node %s", task.job_id, attempt, running.place.node)
+            return  # the next start takes it up
+        await self._clean(task, attempt)
         await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
         log.info("job %s: attempt %s was ended (%s)", task.job_id, attempt, running.wish or "shutdown")
 
@@ -370,9 +383,13 @@ class Runner:
         log.info("job %s: attempt %s failed: %s", task.job_id, attempt, error.message)
         await self._clean(task, attempt)
         await self._progress.keep(task.job_id)
+        if running.place.peer and isinstance(error, TaskFailed) and not isinstance(error, NodeBusy):
+            await self._recorded(running, lambda: self._store.lose(task.job_id, running.place.peer))
         failures = (await self._store.task(task.id)).failures + 1
         job = await self._store.job(task.job_id)
-        if isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
+        if isinstance(error, NodeLost):
+            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
+        elif isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
             start = time.time() + min(self._retry_delay * 2 ** (failures - 1), LONGEST_DELAY)
             await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=True, not_before=start))
         else:

@@ -48,9 +48,10 @@ def pay(tx: sqlite3.Connection, revision: int, node: str, job_id: str) -> None:
 
 
 def lose(tx: sqlite3.Connection, revision: int, job_id: str, node: str) -> None:
-    """Count a loss or a failure of a node at a job."""
+    """Count a loss or a failure of a node at a job; those at its pieces count together."""
     tx.execute(
-        "INSERT INTO losses SELECT id, ?, 1 FROM jobs WHERE id = ? ON CONFLICT DO UPDATE SET count = count + 1",
+        "INSERT INTO losses SELECT coalesce(parent, id), ?, 1 FROM jobs WHERE id = ?"
+        " ON CONFLICT DO UPDATE SET count = count + 1",
         (node, job_id),
     )
 

@@ -75,7 +75,7 @@ def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable
         values,
     ).fetchall()
     for (each,) in moved:
-        tx.execute("DELETE FROM losses WHERE job_id = ?", (each,))
+        tx.execute("DELETE FROM losses WHERE job_id IN (?, ?)", (each, job_id))
         tx.execute(
             "UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = :job OR id = :id"
             " OR id = (SELECT parent FROM jobs WHERE id = :job)",
