@@ -195,11 +195,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
-        stack.push_async_callback(paces.keep)
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         debts = Debts(store, nodes, feed)
         shares = Shares(store, nodes, feed, jobs, thumbnails, config.network.hold)
+        stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
         await runner.take_up(left[Outcome.AWAY])
         work = [

@@ -240,10 +240,10 @@ class _Run:
         return self._job.frames if start is None or end is None else range(start, end + 1, self._job.frame_step)
 
     async def _asked_of(self, job_id: str) -> range:
-        """The frames that a share was asked for before a restart."""
+        """The frames that a share was asked for before a restart: others may have taken over the last of them since."""
         view, span = await self._peers.remote(self.node, job_id).view(), self._span()
         first, last = view.start_frame, view.end_frame
-        if first is None or last is None or first not in span or last not in span:
+        if first is None or last is None or first not in span or (last not in span and last < span[-1]):
             return span
         return range(first, last + 1, span.step)
 
