@@ -31,6 +31,7 @@ from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
 from zeus.gpus import usable
+from zeus.here import Here
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
 from zeus.jobs import Jobs
@@ -143,9 +144,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         selection = Selection(downloads, tools)
         left = await recover(store, files)
         progress = ProgressBook(store, feed)
+        tags = frozenset(config.node.tags)
+        here = Here(
+            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes, tags=tags),
+            downloads.is_automatic,
+        )
         local = LocalDispatcher(
-            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
-            registry, files, children, tools, selection, config.files.log_bytes,
+            here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
         peers = _peers(config, nodes, store, files, registry)
         stack.push_async_callback(peers.close)
@@ -158,7 +163,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            local.places, lambda: _here(runner.free_places()), runner.running,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
@@ -170,7 +175,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             local_roots=_paths(config.files.local_roots),
         )
         projects = Projects(files, registry)
-        reasons = Reasons(store, runner, catalog)
+        reasons = Reasons(store, runner, catalog, nodes)
         jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
@@ -179,6 +184,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(thumbnails.close)
         debts = Debts(store, nodes, feed)
         shares = Shares(store, nodes, feed, jobs, thumbnails, config.network.hold)
+        stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
         await runner.take_up(left[Outcome.AWAY])
         work = [
@@ -188,6 +194,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(debts.run(), fail),
             _essential(shares.run(), fail),
             _essential(shares.sweep(), fail),
+            _essential(here.run(catalog, runner.wake), fail),
             _essential(uploads.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),

@@ -21,6 +21,7 @@ from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
+from zeus.config.settings import NODE_NAME
 from zeus.errors import BadInput, ZeusError
 from zeus.model import Job, Key, NewJob, Share
 from zeus.presets import apply
@@ -34,6 +35,7 @@ MOST = 1000
 
 Frame = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Tag = Annotated[str, Meta(pattern=NODE_NAME)]
 JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
@@ -92,6 +94,9 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_before: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="The earliest start")] = None
     max_attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How often it is tried")] = None
     share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
+    tags: Annotated[
+        Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
+    ] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -158,7 +163,7 @@ async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack)
 
 
 async def _dry(request: web.Request, job: NewJob) -> DryRun:
-    nodes = await request.app[ZEUS].reasons.of_engine(job.renderer)
+    nodes = await request.app[ZEUS].reasons.of_new(job)
     return DryRun(True, job.renderer, msgspec.json.decode(job.args), job.start_frame, job.end_frame, nodes)
 
 
