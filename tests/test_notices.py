@@ -93,16 +93,19 @@ async def test_a_restarted_peer_tells_what_it_has_not_told(
 
 async def test_a_share_whose_answer_was_lost_does_not_stay(tmp_path: Path) -> None:
     """The controller never hears that its offer was taken, and gives up: the peer is told that nobody wants it."""
-    async with node_in(tmp_path, "control", ONE) as control, node_in(tmp_path, "render", QUICK) as peer:
-        async with deaf_to_answers(peer.url) as url:
-            await pair(control, Api(peer.session, url))
-            await fill(control)
-            job_id = await control.add(seconds=600)
-            share = await share_of(peer)
-            assert share["parent"] == job_id
-            status, job = await control.post(f"/api/jobs/{job_id}/cancel?confirm=1")
-            assert (status, job["status"]) == (200, "cancelled")
-            await empty(peer)
+    async with (
+        node_in(tmp_path, "control", ONE) as control,
+        node_in(tmp_path, "render", QUICK) as peer,
+        deaf_to_answers(peer.url) as url,
+    ):
+        await pair(control, Api(peer.session, url))
+        await fill(control)
+        job_id = await control.add(seconds=600)
+        share = await share_of(peer)
+        assert share["parent"] == job_id
+        status, job = await control.post(f"/api/jobs/{job_id}/cancel?confirm=1")
+        assert (status, job["status"]) == (200, "cancelled")
+        await empty(peer)
 
 
 @asynccontextmanager
