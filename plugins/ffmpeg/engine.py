@@ -78,7 +78,7 @@ class FFmpegEngine(Engine[FFmpegArgs]):
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         return await facts(tools, path)
 
-    def part_args(self, args: FFmpegArgs) -> FFmpegArgs:
+    def part_args(self, args: FFmpegArgs) -> FFmpegArgs | None:
         return part_args(args)
 
     async def cut(self, context: RunContext[FFmpegArgs], weights: Sequence[float]) -> Sequence[Piece[FFmpegArgs]]:

@@ -30,9 +30,11 @@ _JOIN: Final = f"{__package__}.joining:join"
 _COMPARE: Final = f"{__package__}.joining:compare"
 
 
-def part_args(args: FFmpegArgs) -> FFmpegArgs:
-    """The same video without sound."""
+def part_args(args: FFmpegArgs) -> FFmpegArgs | None:
+    """The same video without sound; None for what is never split."""
     formats = args.formats
+    if _unsuited(args) is not None:
+        return None
     return msgspec.structs.replace(
         args, container=formats.container, video_codec=formats.video, audio_codec="none", audio_bitrate=None
     )
@@ -43,15 +45,16 @@ async def cut(context: RunContext[FFmpegArgs], weights: Sequence[float]) -> Sequ
     source, args = _input(context), context.args
     work = await examine(context, source, args, context.span)
     reason = _unsuited(args) or (None if work.source.moving else "its input is made of pictures")
+    own = part_args(args)
     if reason is None:
         demuxer = (await context.probe(source)).container.partition(",")[0]
         found = await _segments(context, source, demuxer, weights)
         names, reason = found["segments"], found["reason"]
-    if reason is not None:
+    if reason is not None or own is None:
         context.note(f"runs whole: {reason}")
         return ()
     return [
-        Piece(f"part {number} of {len(names)}", context.out / name, part_args(args), Span(first, last))
+        Piece(f"part {number} of {len(names)}", context.out / name, own, Span(first, last))
         for number, (name, first, last) in enumerate(names, 1)
     ]
 
