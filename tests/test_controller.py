@@ -203,7 +203,9 @@ async def test_a_peer_that_cannot_run_it_and_one_that_is_away(control: Api, tmp_
     ],
     ids=range(13),
 )
-async def test_a_node_that_lies_about_a_job(control: Api, worker: Api, monkeypatch: pytest.MonkeyPatch, lie: Any) -> None:
+async def test_a_node_that_lies_about_a_job(
+    control: Api, worker: Api, monkeypatch: pytest.MonkeyPatch, lie: Any
+) -> None:
     """Whatever another node makes of a job: the answer is a clear one, and nothing is stored."""
     from zeus.api import add_job
     from zeus.api.responses import json_response

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from zeus.model import Demand, Place, Task, suitable
+from zeus.versions import LATEST, LTS, matches
 
-ANY_VERSION = ("", "latest", "lts")
+ANY_VERSION = ("", LATEST, LTS)
 """Wishes that any place with the engine can meet; which version it is, its own engine says."""
 
 
@@ -58,8 +58,7 @@ def _has_version(place: Place, engine: str, wish: str) -> bool:
     there = place.versions.get(engine)
     if there is None or wish.lower() in ANY_VERSION:
         return True
-    series = re.compile(re.escape(wish) + r"(\.|$)", re.IGNORECASE)
-    return any(series.match(version) for version in there)
+    return any(matches(version, wish) for version in there)
 
 
 def _no_gpu(place: Place, demand: Demand) -> str:

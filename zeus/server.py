@@ -33,6 +33,7 @@ from zeus.files import Files, remove
 from zeus.folders import Folders
 from zeus.foreign import Foreign
 from zeus.gpus import usable
+from zeus.here import Here
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
 from zeus.jobs import Jobs
@@ -151,9 +152,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         selection = Selection(downloads, tools)
         left = await recover(store, files)
         progress = ProgressBook(store, feed)
+        tags = frozenset(config.node.tags)
+        here = Here(
+            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes, tags=tags),
+            downloads.is_automatic,
+        )
         local = LocalDispatcher(
-            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
-            registry, files, children, tools, selection, config.files.log_bytes,
+            here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
         shared = Folders(config.paths)
         peers = _peers(config, nodes, store, files, registry, shared)
@@ -167,7 +172,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            local.places, lambda: _here(runner.free_places()), runner.running, shares=lambda: shared.marks,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
+            shares=lambda: shared.marks,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         foreign = Foreign(nodes, Inputs(files, store.uuid, Patience(BRIEF), shared.common), shared)
@@ -183,7 +189,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             local_roots=[*_paths(config.files.local_roots), *shared.roots],
         )
         projects = Projects(files, registry)
-        reasons = Reasons(store, runner, catalog)
+        reasons = Reasons(store, runner, catalog, nodes)
         jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons, foreign)
         whereabouts = Whereabouts(nodes, jobs.has)
         stack.callback(whereabouts.close)
@@ -194,11 +200,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(thumbnails.close)
         debts = Debts(store, nodes, feed)
         shares = Shares(store, nodes, feed, jobs, thumbnails, config.network.hold)
+        stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
         await runner.take_up(left[Outcome.AWAY])
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
+            _essential(here.run(catalog, runner.wake), fail),
             _essential(recover_later(store, files, left[Outcome.UNSETTLED], runner.take_up), fail),
             _essential(debts.run(), fail),
             _essential(shares.run(), fail),

@@ -20,6 +20,7 @@ from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag, number
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
+from zeus.config.settings import NODE_NAME
 from zeus.errors import BadInput, ZeusError
 from zeus.model import Job, Key, Share
 from zeus.names import safe_name
@@ -34,6 +35,7 @@ MOST = 1000
 MOST_SECONDS = 86_400
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Tag = Annotated[str, Meta(pattern=NODE_NAME)]
 JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
@@ -95,6 +97,9 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         SharedFile | None, Meta(description="From another node alone: the input, in a folder that both see")
     ] = None
     share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
+    tags: Annotated[
+        Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
+    ] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -171,7 +176,7 @@ async def _dry(request: web.Request, checked: Checked) -> DryRun:
         args=msgspec.json.decode(job.args),
         start_frame=job.start_frame,
         end_frame=job.end_frame,
-        nodes=await request.app[ZEUS].reasons.of_engine(job.renderer),
+        nodes=await request.app[ZEUS].reasons.of_new(job),
         renderer_version=job.renderer_version,
         frame_step=job.frame_step,
         publishes="each" if job.publishes == "each" else "whole",

@@ -256,7 +256,7 @@ class LocalDispatcher:
 
     def __init__(
         self,
-        place: Place,
+        places: Callable[[], list[Place]],
         registry: Registry,
         files: Files,
         children: Children,
@@ -264,7 +264,7 @@ class LocalDispatcher:
         selection: Selection,
         log_bytes: int,
     ) -> None:
-        self._place = place
+        self._places = places
         self._registry = registry
         self._files = files
         self._children = children
@@ -274,7 +274,7 @@ class LocalDispatcher:
         self._log_bytes = log_bytes
 
     def places(self) -> list[Place]:
-        return [self._place]
+        return self._places()
 
     async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
         given = self._inference.given(assignment.device, job.renderer)

@@ -131,12 +131,13 @@ class PeerDispatcher:
         """A peer with what would be free there, did this node have nothing there: its own shares are counted apart."""
         own = [task for task in portrait.tasks if (peer.id, task.job_id) in self._shares]
         mine = Counter(task.renderer for task in own)
-        engines = {name: each for name, each in portrait.engines.items() if each.available}
+        engines = portrait.engines
         gpus = [gpu for gpu in portrait.status.gpus if gpu.index is not None]
         return Place(
             node=peer.name,
             free=portrait.free + len(own),
             engines={name: each.free + mine[name] for name, each in engines.items()},
+            unable={name: each.reason or "it does not say why" for name, each in engines.items() if not each.available},
             gpus={gpu.index or 0: gpu.memory_total or 0 for gpu in gpus},
             taken={gpu.index or 0: gpu.job for gpu in gpus if gpu.job is not None},
             peer=peer.id,
