@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,8 +92,8 @@ async def _names(api: Api) -> Any:
 
 async def _sent(api: Api, name: str, content: bytes, fields: dict[str, Any], query: str = "") -> tuple[int, Any]:
     form = aiohttp.FormData()
-    form.add_field("json", msgspec.json.encode(fields), content_type="application/json")
-    form.add_field("file", content, filename=name)
+    form.add_field("json", msgspec.json.encode(fields).decode(), content_type="application/json")
+    form.add_field("file", io.BytesIO(content), filename=name)
     return await api.post(f"/api/add_job{query}", data=form)
 
 
@@ -245,7 +246,7 @@ async def test_no_whole_file_is_held_in_memory(control: Api, worker: Api, tmp_pa
 
     watching = asyncio.create_task(watch())
     form = aiohttp.FormData()
-    form.add_field("json", b'{"renderer": "noop"}', content_type="application/json")
+    form.add_field("json", '{"renderer": "noop"}', content_type="application/json")
     form.add_field("file", path.open("rb"), filename=path.name)
     status, job = await control.post("/api/add_job", data=form)
     assert status == 200, job
