@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import msgspec
 import psutil
 import pytest
 
-from tests.conftest import Api, config_for
+from tests.conftest import STUBS, Api, config_for
 from tests.farm import QUICK, node_in, pair
+from zeus.api import add_job
 from zeus.api.app import running_node
+from zeus.api.responses import json_response
 from zeus.config.settings import PluginsConfig
 from zeus.wire import DryRun
 
@@ -164,14 +166,63 @@ async def test_videos_are_made_by_who_can(control: Api, worker: Api) -> None:
     assert (status, told["error"]) == (503, "model_not_ready")
 
 
+HALF = """
+import msgspec
+from zeus.engine import Engine, Facts, Span, Version
+
+class Args(msgspec.Struct, frozen=True):
+    text: str = ""
+
+class Settings(msgspec.Struct, frozen=True):
+    able: bool = True
+    version: str = "1"
+
+class Half(Engine[Args]):
+    name, extensions, inspects, publishes, splits = "half", frozenset({"half"}), True, "each", "frames"
+    Args, Settings = Args, Settings
+
+    async def ready(self, tools):
+        return None if self.settings.able else "its tool is not installed"
+
+    async def versions(self, tools):
+        return [Version(self.settings.version, "builtin")]
+
+    async def inspect(self, tools, path):
+        return Facts(span=Span(1, 2))
+
+    def settle(self, args, span, facts=None):
+        return args, span or (facts.span if facts else None)
+
+    async def run(self, context):
+        for number in range(context.span.start, context.span.end + 1):
+            path = context.folder / f"{number}.txt"
+            path.write_text(self.settings.version)
+            await context.publish(number, [path])
+"""
+
+
 async def test_an_engine_that_cannot_run_here_is_asked_for_elsewhere(tmp_path: Path) -> None:
-    """Not only what is not here at all: also what lacks its tool, its version or its model."""
-    tooled = {"folders": [str(Path(__file__).parent / "stubs" / name) for name in ("plugins",)]}
-    settings = {**QUICK, "plugins": tooled, "generate": {"engine": "stubvideo"}}
-    async with node_in(tmp_path, "first", settings) as first, node_in(tmp_path, "second", settings) as second:
-        await pair(first, second)
-        status, told = await first.post("/api/generate", json={"prompt": "a fox", "model": "nothing"})
-        assert (status, told["error"]) == (400, "unknown_model")
+    """Not only one that is not here at all: also one that lacks its tool, or the version that is asked for."""
+    (tmp_path / "plugins" / "half").mkdir(parents=True)
+    (tmp_path / "plugins" / "half" / "__init__.py").write_text(HALF)
+
+    def having(**settings: Any) -> dict[str, Any]:
+        return {**QUICK, "plugins": {"folders": [str(STUBS / "plugins"), str(tmp_path / "plugins")]},
+                "engines": {"half": settings}}  # fmt: skip
+
+    nodes = (node_in(tmp_path, "unable", having(able=False)), node_in(tmp_path, "old", having(version="1")),
+             node_in(tmp_path, "new", having(version="2")))  # fmt: skip
+    async with nodes[0] as unable, nodes[1] as old, nodes[2] as new:
+        await pair(unable, old)
+        await pair(unable, new)
+        for wish, made in (("2", "2"), ("1", "1")):
+            status, job = await _sent(unable, "a.half", b"x", {"renderer_version": wish, "enable_split_jobs": True})
+            assert (status, job.get("end_frame")) == (200, 2), job
+            job = await unable.until(job["id"])
+            assert job["status"] == "finished", job["error"]
+            assert await unable.get(f"/api/jobs/{job['id']}/download?filename=2.txt") == (200, made)
+        status, told = await _sent(unable, "a.half", b"x", {"renderer_version": "3"})
+        assert (status, told["error"]) == (400, "unknown_version")
 
 
 async def test_a_peer_that_cannot_run_it_and_one_that_is_away(control: Api, tmp_path: Path) -> None:
@@ -185,42 +236,38 @@ async def test_a_peer_that_cannot_run_it_and_one_that_is_away(control: Api, tmp_
     assert "worker" in told["message"] and "does not answer" in told["message"]
 
 
-@pytest.mark.parametrize(
-    "lie",
-    [
-        {"start_frame": 1 << 40, "end_frame": 1 << 41},
-        {"start_frame": 7, "end_frame": 3},
-        {"renderer": "other"},
-        {"renderer": "x" * 1000},
-        {"frame_step": 0},
-        {"publishes": "never"},
-        {"demand": {"gpu": "gpu:x"}},
-        {"args": []},
-        [],
-        [{}, {}],
-        "text",
-        {"project_file": "x" * 5000},
-        {"padding": "x" * (5 << 20)},
-    ],
-    ids=range(13),
+LIES: Sequence[Any] = (
+    {"start_frame": 1 << 40, "end_frame": 1 << 41},
+    {"start_frame": 7, "end_frame": 3},
+    {"start_frame": 7},
+    {"renderer": "other"},
+    {"renderer": "x" * 1000},
+    {"frame_step": 0},
+    {"publishes": "never"},
+    {"demand": {"gpu": "gpu:x"}},
+    {"args": []},
+    {"project_file": "x" * 5000},
+    {"padding": "x" * (5 << 20)},
+    [],
+    [{}, {}],
+    "text",
 )
-async def test_a_node_that_lies_about_a_job(
-    control: Api, worker: Api, monkeypatch: pytest.MonkeyPatch, lie: Any
-) -> None:
-    """Whatever another node makes of a job: the answer is a clear one, and nothing is stored."""
-    from zeus.api import add_job
-    from zeus.api.responses import json_response
+"""What another node might say of a job: all of it, or what differs from a right answer."""
 
+
+async def test_a_node_that_lies_about_a_job(control: Api, worker: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer is a clear one, and nothing is stored."""
     right = {"valid": True, "renderer": "noop", "args": {}, "start_frame": None, "end_frame": None, "nodes": []}
-    answer = [{**right, **lie}] if isinstance(lie, dict) else lie
-    original = add_job._add
+    original, answers = add_job._add, [[{**right, **lie}] if isinstance(lie, dict) else lie for lie in LIES]
 
     async def lying(request: Any, body: Any, upload: Any) -> Any:
-        return json_response(answer) if "dry_run" in request.query else await original(request, body, upload)
+        return json_response(answers[0]) if "dry_run" in request.query else await original(request, body, upload)
 
     monkeypatch.setattr(add_job, "_add", lying)
-    status, told = await control.post("/api/add_job", json={"renderer": "noop"})
-    assert (status, told["error"]) == (503, "engine_not_ready"), told
+    while answers:
+        status, told = await control.post("/api/add_job", json={"renderer": "noop"})
+        assert (status, told["error"]) == (503, "engine_not_ready"), (answers[0], told)
+        answers.pop(0)
     assert (await control.get("/api/jobs"))[1]["jobs"] == []
 
 
