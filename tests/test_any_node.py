@@ -90,7 +90,7 @@ async def test_actions_dialects_and_refusals_are_as_at_home(apis: list[Api]) -> 
         assert (got.status, got.headers["Location"]) == (303, "/")
     assert (await bert.get(f"/api/jobs/{job_id}"))[1]["status"] == "cancelled"
     update = {"id": UNKNOWN, "status": "running", "attempt": 1, "percent_complete": 5}
-    assert (await bert.post(f"/api/jobs/{job_id}/subjob_update", json=update))[1]["error"] == "subjob_not_found"
+    assert (await bert.post(f"/api/jobs/{job_id}/subjob_update", json=update))[1]["error"] == "stale_attempt"
     assert (await bert.post(f"/api/jobs/{job_id}/subjob_update", json=[update]))[1]["error"] == "invalid_json"
     status, told = await bert.get(f"/v1/videos/{job_id}")
     assert (status, told["error"]["code"]) == (404, "job_not_found")

@@ -92,6 +92,8 @@ class Folders:
                 raise _unusable("it leads out of the folder")
             if file.size is not None:
                 _compare(real, file)
+            elif path.is_symlink() or not re.search("[#%]", path.name):
+                raise _unusable("this is no pattern of a sequence's names")
         except (OSError, RuntimeError) as error:
             raise _unusable("it cannot be read here") from error
         return real

@@ -35,7 +35,8 @@ from zeus.reasons import Reasons
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
 from zeus.store import Store
-from zeus.submission import Checked, JobRequest, Submissions, Upload
+from zeus.submission import Checked, JobRequest, Source, Submissions, Upload
+from zeus.wire import UploadFacts
 
 
 class Jobs:
@@ -70,6 +71,15 @@ class Jobs:
         """
         async with self._projects.unpacking() as unpacked:
             return await self._submissions.check(requests, upload, unpacked)
+
+    async def facts_abroad(self, source: Source, project_file: str | None) -> UploadFacts | None:
+        """What another node finds in a file that no engine here can look at, and one there can; else None.
+
+        Raises BadInput or NotReady.
+        """
+        if not await self._submissions.is_foreign(source):
+            return None
+        return await self._foreign.facts(source, project_file)
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None

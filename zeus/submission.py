@@ -195,6 +195,10 @@ class Submissions:
                 raise type(error)(where + error.message, code=error.code) from None
         return jobs
 
+    async def is_foreign(self, source: Source) -> bool:
+        """Whether a file is for an engine that runs elsewhere, and not here."""
+        return await self._belongs_abroad(JobRequest(), source)
+
     async def _family(self, request: JobRequest, upload: Upload | None, find_project: FindProject) -> list[Checked]:
         source = await self._source(request, upload)
         if await self._belongs_abroad(request, source):

@@ -29,17 +29,22 @@ async def engines(request: web.Request) -> web.Response:
 
 
 async def names(request: web.Request) -> web.Response:
-    return json_response(sorted(request.app[ZEUS].registry.engines))
+    """This node's own engines first, then those that only others have."""
+    zeus = request.app[ZEUS]
+    own = sorted(zeus.registry.engines)
+    return json_response([*own, *(name for name in zeus.foreign.names() if name not in own)])
 
 
 async def for_filename(request: web.Request) -> web.Response:
     filename = request.query.get("filename")
     if not filename:
         raise BadInput("filename: say which file.", code="missing_field")
-    engine = request.app[ZEUS].registry.for_filename(safe_name(filename, "filename"))
-    if engine is None:
+    zeus, name = request.app[ZEUS], safe_name(filename, "filename")
+    engine = zeus.registry.for_filename(name)
+    found = engine.name if engine is not None else zeus.foreign.for_filename(name)
+    if found is None:
         raise NotFound("No engine takes files of that kind.", code="engine_not_found")
-    return web.Response(text=engine.name)
+    return web.Response(text=found)
 
 
 async def engine(request: web.Request) -> web.Response:
