@@ -57,7 +57,6 @@ setup(
             "pytest-aiohttp>=1.1",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
-            "playwright>=1.50",
             "hypothesis>=6.100",
             "schemathesis>=4.30",
             "playwright>=1.50",

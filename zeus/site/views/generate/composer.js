@@ -17,7 +17,7 @@ export class Composer {
     this._form = null;
     this._prompt = el("textarea", {
       class: "input generate-prompt", id: "prompt", rows: 4, maxlength: 10000, placeholder: "A red fox running through snow at dusk",
-      "aria-describedby": "prompt-problem", onkeydown: (event) => this._onkey(event), oninput: () => text(this._promptProblem, ""),
+      "aria-describedby": "prompt-problem", oninput: () => text(this._promptProblem, ""),
     });
     this._promptProblem = el("p", { class: "problem", id: "prompt-problem", role: "alert" });
     this._problem = el("p", { class: "problem", role: "alert" });
@@ -26,9 +26,10 @@ export class Composer {
     this._parameters = el("div", {});
     this._button = el("button", { class: "button primary generate-go" }, "Generate", el("kbd", { "aria-hidden": "true" }, "Ctrl ↵"));
     this._check = debounce(() => this._dryRun(), QUIET);
-    this.element = el("form", { class: "card stack", "aria-label": "New video", novalidate: true, onsubmit: (event) => this._submit(event) },
+    this.element = el("form", { class: "card stack", "aria-label": "New video", novalidate: true,
+      onsubmit: (event) => this._submit(event), onkeydown: (event) => this._onkey(event) },
       el("div", { class: "field" }, el("label", { class: "label", for: "prompt" }, "Prompt"), this._prompt, this._promptProblem),
-      this._image.element, this._models.element, this._parameters, this._problem, this._button);
+      this._image.element, this._models.element, this._parameters, el("div", { class: "generate-end stack" }, this._problem, this._button));
   }
 
   /** Live until the function that it gives is called. */
@@ -69,7 +70,7 @@ export class Composer {
     try {
       const { args: whole } = await post("/api/add_job?dry_run=1", { renderer: ENGINE, args });
       this._clear();
-      this._form.hint(whole);
+      this._form.hint({ ...whole, seed: this._form.values().seed ?? "Random" });
     } catch (error) {
       if (error instanceof ApiError && error.status === 400 && error.code !== "missing_image") this._fail(error);
       else this._clear();
@@ -77,10 +78,9 @@ export class Composer {
   }
 
   _onkey(event) {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      this.element.requestSubmit();
-    }
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    if (!this._button.disabled) this.element.requestSubmit();
   }
 
   async _submit(event) {
@@ -108,7 +108,7 @@ export class Composer {
     if (name === "prompt") {
       text(this._promptProblem, message);
       this._prompt.focus();
-    } else if (!name || !this._form?.fail(name, message)) {
+    } else if (!this._form || !(name ? this._form.fail(name, message) : this._form.failMentioned(error.message))) {
       text(this._problem, error.message);
     }
   }

@@ -58,12 +58,14 @@ class Card {
     this._revision = -1;
     this._kind = null;
     this._picture = el("span", { class: "generate-thumb" });
-    this._note = el("span", { class: "muted small numbers cut" });
+    this._seed = el("span", { class: "generate-note muted numbers" });
+    this._age = el("span", { class: "generate-note muted numbers cut" });
     this._open = el("button", { class: "generate-open", type: "button", "aria-label": `Show “${promptOf(job)}”`, onclick: () => actions.show(job.id) },
-      this._picture, el("span", { class: "generate-prompt-text" }, promptOf(job)));
+      this._picture, el("span", { class: "generate-prompt-text" }, promptOf(job)), this._seed);
     this._tools = el("span", { class: "row generate-tools" });
     this._actions = actions;
-    this.element = el("li", { class: "generate-card" }, this._open, el("div", { class: "row between generate-foot" }, this._note, this._tools));
+    this.element = el("li", { class: "generate-card" }, this._open, el("div", { class: "row between generate-foot" },
+      this._age, this._tools));
   }
 
   update(job, isShown) {
@@ -76,9 +78,9 @@ class Card {
       replace(this._picture, picture(job));
       replace(this._tools, hasEnded(job) && this._buttons(job));
     }
-    const seed = job.args.seed ?? null;
-    text(this._note, kind === "live" ? `${job.status} · ${job.percent_complete}%` : [seed !== null && `seed ${seed}`, ago(job.date_created)].filter(Boolean).join(" · "));
-    this._note.title = moment(job.date_created);
+    text(this._seed, kind === "live" ? job.status : `seed ${job.args.seed ?? "unknown"}`);
+    text(this._age, kind === "live" ? `${job.percent_complete}%` : ago(job.date_created));
+    this._age.title = moment(job.date_created);
   }
 
   _buttons(job) {

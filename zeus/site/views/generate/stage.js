@@ -59,7 +59,7 @@ export class Stage {
     this._words = el("span", {});
     this._left = el("span", { class: "muted numbers" });
     const cancel = el("button", { class: "button small", type: "button", onclick: () => post(jobUrl(id, "cancel", { confirm: 1 })).then((ended) => jobs.put(ended), tell) }, "Cancel");
-    replace(this.element, this._frame(job, el("div", { class: "generate-wait" }, this._picture), el("div", { class: "generate-progress" },
+    replace(this.element, this._frame(job, el("div", { class: "generate-wait is-live" }, this._picture), el("div", { class: "generate-progress" },
       el("div", { class: "row between" }, el("span", { class: "row" }, this._words, this._left), cancel), this._bar)), job && this._about(job));
     if (!job) text(this._words, "Sent");
     this._look(id, FIRST_LOOK);

@@ -15,6 +15,7 @@ export class Group {
     this._onadded = onadded;
     this._entries = [];
     this._turn = 0;
+    this._offered = this._cameras = null;
     this._check = debounce(() => this._dryRun(), QUIET);
     this._title = el("h2", { id: uniqueId("group") });
     this._files = el("ul", { class: "new-entries" });
@@ -26,7 +27,8 @@ export class Group {
     this._button = el("button", { class: "button primary" });
     this._trouble = el("p", { class: "problem" });
     const own = Object.entries(presets).filter(([, preset]) => preset.renderer === engine && preset.available);
-    this.element = el("form", { class: "card new-group", "aria-labelledby": this._title.id, novalidate: true, onsubmit: (event) => this._submit(event) },
+    this.element = el("form", { class: "card new-group", "aria-labelledby": this._title.id, novalidate: true, onsubmit: (event) => this._submit(event),
+      onkeydown: (event) => this._onkey(event) },
       el("div", { class: "stack" }, this._title, this._files, this._trouble,
         el("div", { class: "fields" }, own.length > 0 && this._presets(own), this._options.frames), this._scene, this._form.element, this._options.element),
       el("div", { class: "new-side" }, el("div", { class: "stack" }, this._verdict.element, this._problem, this._button)));
@@ -91,14 +93,14 @@ export class Group {
 
   _showFacts() {
     const project = this._project;
-    if (project && project !== this._offered) {
-      this._form.offer("scene", project.scenes.map((scene) => scene.name));
+    if (project !== this._offered) {
+      this._form.offer("scene", project?.scenes.map((scene) => scene.name) ?? []);
+      this._form.hint({});
       this._offered = project;
-      this._cameras = null;
     }
     const scene = this._sceneShown;
-    if (scene && scene !== this._cameras) {
-      this._form.offer("camera", scene.cameras);
+    if (scene !== this._cameras) {
+      this._form.offer("camera", scene?.cameras ?? []);
       this._cameras = scene;
     }
     if (!scene) return void text(this._scene, "");
@@ -137,6 +139,12 @@ export class Group {
     }
   }
 
+  _onkey(event) {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    if (!this._button.disabled) this.element.requestSubmit();
+  }
+
   async _submit(event) {
     event.preventDefault();
     if (this._form.firstInvalid()) return;
@@ -161,6 +169,7 @@ export class Group {
     this._verdict.refuse();
     const field = error instanceof ApiError ? error.field : null;
     if (field && (this._form.fail(field.name, field.message) || this._options.fail(field.name, field.message))) return;
+    if (this._form.failMentioned(error.message)) return;
     const which = /^Job (\d+) of the list: (.*)$/s.exec(error.message);
     const name = which && entries.length > 1 ? `${entries[Number(which[1])]?.file.name}: ` : "";
     text(this._problem, name + (which ? which[2] : error.message));
