@@ -20,7 +20,8 @@ import pytest
 from tests import ffmpeg_samples
 from tests.conftest import HANG, Api, need
 from tests.real.machines import Machine, machines
-from tests.real.test_blender import PROGRAM, blender, pictures
+from tests.real.scenes import PROGRAM, blender
+from tests.real.test_blender import pictures
 
 pytestmark = pytest.mark.timeout(300)
 LEASE = 4.0
@@ -111,7 +112,7 @@ async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
     for name in names:
         async with api.session.get(f"{api.url}/api/jobs/{job['id']}/download", params={"filename": name}) as got:
             assert got.status == 200
-            (folder / name).write_bytes(await got.read())
+            await asyncio.to_thread((folder / name).write_bytes, await got.read())
     return [folder / name for name in sorted(names)]
 
 
@@ -304,5 +305,3 @@ async def nothing_is_left(farm: Farm) -> None:
                     break
                 assert time.monotonic() < deadline, left
                 await asyncio.sleep(0.2)
-
-
