@@ -105,7 +105,7 @@ async def test_a_code_is_good_once_for_a_minute_and_a_few_tries(two: tuple[Node,
     place, digits = pairing.begin().code[:2], "x"
 
     async def offer(code: str) -> Any:
-        return await pairing.offer(PairOffer(introduction(guest), place, Share(code).public))
+        return await pairing.offer(PairOffer(id=own_id(guest), name="x", place=place, public=Share(code).public))
 
     for _ in range(TRIES):
         await offer(digits)
