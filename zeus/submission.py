@@ -189,7 +189,7 @@ class Submissions:
             depends_on=tuple(dict.fromkeys(request.depends_on)),
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
-            demand=_demand(engine.demand(args), request),
+            demand=_demand(engine, args, request),
             tags=tuple(request.tags),
             splits=engine.splits if request.enable_split_jobs else "",
             share=request.share,
@@ -269,11 +269,16 @@ class Submissions:
         return real
 
 
-def _demand(own: Demand, request: JobRequest) -> Demand:
+def _demand(engine: Engine[Any], args: Any, request: JobRequest) -> Demand:
     """What an engine asks for and what its sender does. A share of another node's job is not sent on."""
-    version = "" if request.renderer_version == LATEST else request.renderer_version
-    tags = tuple(sorted(set(request.tags)))
-    return msgspec.structs.replace(own, version=version, tags=tags, here=request.share is not None)
+    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
+    return msgspec.structs.replace(
+        engine.demand(args),
+        version="" if request.renderer_version == LATEST else request.renderer_version,
+        model=model or "",
+        tags=tuple(sorted(set(request.tags))),
+        here=request.share is not None,
+    )
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:

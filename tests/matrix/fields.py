@@ -71,6 +71,7 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "depends_on": LIST,
     "not_before": words(INVALID, null=MADE),
     "max_attempts": count(null=MADE),
+    "tags": LIST,
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
 UPLOAD: Mapping[str, Outcomes] = {
