@@ -72,6 +72,8 @@ async def test_a_split_job_is_seen_as_one(api: Api, tmp_path: Path) -> None:
     assert len((await api.get(f"/api/jobs/{job['id']}/files"))[1]) == 40
     assert (await api.get(f"/api/jobs/{job['id']}/download?filename=frame_0039.txt"))[1] == "frame 39"
     child = await get(api, done["children"][0]["id"])
+    status, error = await api.post(f"/api/jobs/{child['id']}/delete?confirm=1")
+    assert (status, error["error"]) == (409, "piece_of_job")
     assert child["parent"] == job["id"] and child["children"] == [] and not child["enable_split_jobs"]
     assert (await api.post(f"/api/jobs/{job['id']}/delete?confirm=1"))[0] == 200
     assert (await api.get("/api/jobs"))[1]["jobs"] == []

@@ -177,7 +177,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query=(CONFIRM, Query("redirect", str, "1: answer with a redirect to /")),
     ),
     ("POST", "/api/jobs/{job_id}/delete"): Operation(
-        "End a job and remove it with its files", {200: wire.JobView}, query=(CONFIRM,)
+        "End a job and remove it with its files", {200: wire.JobView, 409: wire.ErrorBody}, query=(CONFIRM,)
     ),
     ("POST", "/api/jobs/{job_id}/pause"): Operation("Hold a job up", {200: wire.JobView, 409: wire.ErrorBody}),
     ("POST", "/api/jobs/{job_id}/resume"): Operation("Let a paused job run", {200: wire.JobView, 409: wire.ErrorBody}),
