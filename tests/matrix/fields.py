@@ -76,8 +76,8 @@ ADD_JOB: Mapping[str, Outcomes] = {
 }
 STRANGER = No(400, "unsupported_field", "share")
 SHARE: Mapping[str, Outcomes] = {
-    "node": words(INVALID, absent=INVALID, unknown=STRANGER),
-    "job_id": words(INVALID, absent=INVALID, unknown=STRANGER),
+    "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
     "attempt": count(absent=INVALID),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}

@@ -184,7 +184,9 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/api/jobs/{job_id}/delete"): Operation(
         "End a job and remove it with its files", {200: wire.JobView, 202: wire.JobView}, query=(CONFIRM,)
     ),
-    ("POST", "/api/jobs/{job_id}/pause"): Operation("Hold a job up", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody}),
+    ("POST", "/api/jobs/{job_id}/pause"): Operation(
+        "Hold a job up", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody}
+    ),
     ("POST", "/api/jobs/{job_id}/resume"): Operation("Let a paused job run", {200: wire.JobView, 409: wire.ErrorBody}),
     ("POST", "/api/jobs/{job_id}/retry"): Operation(
         "Start a failed or cancelled job anew", {200: wire.JobView, 409: wire.ErrorBody}
