@@ -190,11 +190,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
+            _essential(here.run(catalog, runner.wake), fail),
             _essential(recover_later(store, files, left[Outcome.UNSETTLED], runner.take_up), fail),
             _essential(debts.run(), fail),
             _essential(shares.run(), fail),
             _essential(shares.sweep(), fail),
-            _essential(here.run(catalog, runner.wake), fail),
             _essential(uploads.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
