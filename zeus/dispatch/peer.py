@@ -339,7 +339,7 @@ def _wrap(error: Exception, name: str) -> ZeusError:
     if isinstance(error, ServerRefused | ServerUnreachable):
         error = lost(error)
     if isinstance(error, TaskFailed):
-        text = error.message if name in error.message else f"Node {name}: {error.message}"
+        text = error.message if error.message.startswith(f"Node {name} ") else f"Node {name}: {error.message}"
         made = type(error)(text, code=error.code)
         made.retry = error.retry
         return made
