@@ -181,7 +181,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.integers(2, 40), st.integers(1, 3), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_each_frame_is_one_pieces_whatever_happens(
     steps: list[tuple[str, int, int]], frames: int, step: int, joins: bool
 ) -> None:

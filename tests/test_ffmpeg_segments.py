@@ -274,6 +274,12 @@ async def test_parts_that_lack_frames_are_not_joined(engine: FFmpegEngine, make:
     cutting = await cut(engine, source, 3, None, FFmpegArgs())
     made = [await work(engine, piece) for piece in cutting.pieces]
     assert [each.span for each in made] == [Span(1, 24), Span(1, 12), Span(1, 24)]
+    whole_part = made[2].files[0].read_bytes()
+    for damaged in (b"", whole_part[: len(whole_part) // 2], b"#EXTM3U\n/etc/passwd\n"):
+        made[2].files[0].write_bytes(damaged)
+        with pytest.raises(OutputInvalid, match=r"^part 3 of 3 (is no movie that can be read|has \d+ frames)"):
+            await joined(engine, source, made)
+        shutil.rmtree(source.parent / "joined")
     shutil.copy(made[1].files[0], made[2].files[0])
     with pytest.raises(OutputInvalid, match=r"^part 3 of 3 has 12 frames where 24 were expected\.$"):
         await joined(engine, source, made)
@@ -313,6 +319,13 @@ async def test_a_source_whose_beginning_is_left_out_runs_whole(
     await Context(tmp_path, None, None).spawn(later.split())
     cutting = await cut(engine, source, 2, None, FFmpegArgs())
     assert cutting.pieces == [] and cutting.notes == ["runs whole: its edit list leaves out a part of it"]
+
+
+async def test_a_source_that_is_cut_off_does_not_pass(engine: FFmpegEngine, make: Make) -> None:
+    source = await make("film.mkv", SOURCES["open.mkv"], seconds=4)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 7 // 10])
+    with pytest.raises(OutputInvalid, match=r"film\.mp4 decodes to \d\.\d s of video where 4\.0 s were expected"):
+        await split(engine, source, 2)
 
 
 @pytest.mark.parametrize(

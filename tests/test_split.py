@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, Api, config_for
+from tests.farm import ONE, empty, node_in, pair, quick
 from zeus.api.app import Node, running_node
 
 
@@ -71,6 +72,8 @@ async def test_a_split_job_is_seen_as_one(api: Api, tmp_path: Path) -> None:
     assert len((await api.get(f"/api/jobs/{job['id']}/files"))[1]) == 40
     assert (await api.get(f"/api/jobs/{job['id']}/download?filename=frame_0039.txt"))[1] == "frame 39"
     child = await get(api, done["children"][0]["id"])
+    status, error = await api.post(f"/api/jobs/{child['id']}/delete?confirm=1")
+    assert (status, error["error"]) == (409, "piece_of_job")
     assert child["parent"] == job["id"] and child["children"] == [] and not child["enable_split_jobs"]
     assert (await api.post(f"/api/jobs/{job['id']}/delete?confirm=1"))[0] == 200
     assert (await api.get("/api/jobs"))[1]["jobs"] == []
@@ -213,3 +216,30 @@ async def test_only_a_fitting_node_gets_it(tmp_path: Path, session: aiohttp.Clie
 async def runs_with_its_tag(node: Node, api: Api) -> None:
     _, job = await api.post("/api/add_job", json={"renderer": "noop", "tags": ["gold"]})
     assert (await api.until(job["id"]))["status"] == "finished"
+
+
+async def test_nodes_share_a_job_and_one_that_comes_late_helps(tmp_path: Path) -> None:
+    """The first node is slow; the frames of the last come home like all others."""
+    record = tmp_path / "record"
+    slow = quick(ONE, engines={"frames": {"slots": 1, "factor": 3.0}})
+    async with (
+        node_in(tmp_path, "control", slow) as control,
+        node_in(tmp_path, "fast", ONE) as fast,
+        node_in(tmp_path, "late", ONE) as late,
+    ):
+        await pair(control, fast)
+        job = await split(control, 80, seconds=0.12, record=str(record))
+        await until(control, job["id"], 8)
+        await pair(control, late)
+        done = await control.until(job["id"])
+        assert (done["status"], done["completed_frames"], done["file_count"]) == ("finished", 80, 80), done["error"]
+        frames = (await control.get(f"/api/jobs/{job['id']}/frames"))[1]["frames"]
+        assert [frame["frame"] for frame in frames] == list(range(1, 81))
+        by_node = Counter(frame["node"] for frame in frames)
+        assert by_node["fast"] > by_node["control"] > 0 and by_node["late"] > 0, by_node
+        assert {child["node"] for child in done["children"]} == {"control", "fast", "late"}
+        text = (await control.get(f"/api/jobs/{job['id']}/download?filename=frame_0080.txt"))[1]
+        assert text == "frame 80"
+        for peer in (fast, late):
+            await empty(peer)
+    assert sum(made(record).values()) <= 80 + len(done["children"])

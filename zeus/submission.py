@@ -287,9 +287,10 @@ class Submissions:
             args = msgspec.json.decode(job.args, type=engine.Args) if engine is not None else None
         except msgspec.MsgspecError:  # another version of it
             engine = None
-        if engine is None or not engine.joins(args):
+        part_args = engine.part_args(args) if engine is not None and engine.joins(args) else None
+        if part_args is None:
             return msgspec.structs.replace(job, splits="")
-        return msgspec.structs.replace(job, piece_args=msgspec.json.encode(engine.part_args(args)), joins=True)
+        return msgspec.structs.replace(job, piece_args=msgspec.json.encode(part_args), joins=True)
 
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
         wanted, given = span_of(request.start_frame, request.end_frame), _given(request.args, engine, source)
@@ -303,7 +304,7 @@ class Submissions:
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
             splits=engine.splits if request.enable_split_jobs else "",
-            demand=engine.demand(args),
+            demand=_engines_demand(engine, args),
         )
         return self._made(request, source, settled)
 
@@ -341,12 +342,14 @@ class Submissions:
         if not job.splits or is_one or request.child_jobs or request.share is not None:
             return msgspec.structs.replace(job, splits="")
         args = msgspec.json.decode(job.args, type=engine.Args)
+        if (part_args := engine.part_args(args)) is None:
+            return msgspec.structs.replace(job, splits="")
         version = await self._pin(engine, job.renderer_version)
         return msgspec.structs.replace(
             job,
             renderer_version=version,
             demand=msgspec.structs.replace(job.demand, version=version),
-            piece_args=msgspec.json.encode(engine.part_args(args)),
+            piece_args=msgspec.json.encode(part_args),
             joins=engine.joins(args),
         )
 
@@ -412,6 +415,11 @@ class Submissions:
         if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
+
+
+def _engines_demand(engine: Engine[Any], args: Any) -> Demand:
+    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
+    return msgspec.structs.replace(engine.demand(args), model=model or "")
 
 
 def _demand(settled: Settled, request: JobRequest) -> Demand:

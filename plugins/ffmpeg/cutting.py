@@ -115,12 +115,18 @@ def _write(
     """All segments in one reading of the movie."""
     with opened(path, demuxer) as (container, stream):
         writers = [_writer(target, stream, found, each) for target, each in zip(targets, segments, strict=True)]
+        step, begun, ended = max(1, len(found.times) // 100), 0, 0
         with closing(writers):
             for index, packet in enumerate(packets(job, container, stream)):
-                job.report(index / len(found.times))
-                for writer, segment in zip(writers, segments, strict=True):
-                    if segment.holds(index, found.ranks[index]):
-                        writer.add(packet)
+                if index % step == 0:
+                    job.report(index / len(found.times))
+                while begun < len(segments) and segments[begun].key <= index:
+                    begun += 1
+                while ended < begun and segments[ended].end <= index:
+                    ended += 1
+                for number in range(ended, begun):
+                    if segments[number].holds(index, found.ranks[index]):
+                        writers[number].add(packet)
 
 
 def _writer(target: Path, stream: VideoStream, found: Survey, segment: Segment) -> Writer:

@@ -7,12 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from zeus.engine import Computation
-from zeus.errors import OutputInvalid
+from zeus.errors import BadInput, OutputInvalid
 
 from .headers import INBAND, TAGS, headers
 from .remuxing import Times, Writer, closing, ranked
@@ -87,8 +88,11 @@ def _ranks(job: Computation, parts: Sequence[Part], demuxer: str) -> list[int]:
     """The places of all packets' frames, the parts one after another."""
     ranks: list[int] = []
     for name, part, count in parts:
-        with opened(part, demuxer) as (container, stream):
-            times = [packet.pts or 0 for packet in packets(job, container, stream)]
+        try:
+            with opened(part, demuxer) as (container, stream):
+                times = [packet.pts or 0 for packet in packets(job, container, stream)]
+        except (av.error.FFmpegError, BadInput) as error:
+            raise OutputInvalid(f"{name} is no movie that can be read.", retry=False) from error
         if count not in (0, len(times)):
             raise OutputInvalid(f"{name} has {len(times)} frames where {count} were expected.", retry=False)
         ranks += [len(ranks) + rank for rank in ranked(times)]

@@ -74,8 +74,7 @@ async def join(context: RunContext[FFmpegArgs], build: Build, made: Sequence[Mad
         },
         report=lambda fraction: context.report(0.3 * fraction, "joining"), apart=True,
     )  # fmt: skip
-    sound = work.expected.sound
-    work = msgspec.structs.replace(work, expected=Expectation(facts["seconds"], None, facts["frames"], sound))
+    work = msgspec.structs.replace(work, expected=_expected(work.expected, facts))
     plan = plan_of(context, work, Encoder(""))
     # chosen frames begin at once, all of them as late as they do in the input
     begins = facts["first"] if work.selection is None else 0.0
@@ -112,6 +111,11 @@ def _unsuited(args: FFmpegArgs) -> str | None:
         if getattr(args, name) is not None:
             return f"{name} chooses its frames by their times"
     return None
+
+
+def _expected(plain: Expectation, facts: dict[str, Any]) -> Expectation:
+    """What an unsplit job's file must be like, with the exact number of frames."""
+    return msgspec.structs.replace(plain, seconds=plain.seconds or facts["seconds"], frames=facts["frames"])
 
 
 def _frames(span: Span | None) -> dict[str, int]:

@@ -33,7 +33,10 @@ class Unsound(Exception):
 
 
 class Survey:
-    """The packets of a movie's video. Times in units of `base` seconds; `start` is the movie's own, in seconds."""
+    """The packets of a movie's video. Times in units of `base` seconds; `start` is the movie's own, in seconds.
+
+    `rate`: frames a second, exactly where the movie has one rate, else the mean.
+    """
 
     def __init__(self, stream: VideoStream, start: Fraction) -> None:
         self.base = Fraction(stream.time_base or 1)
@@ -64,20 +67,21 @@ class Survey:
             self.ranks[index] = rank
         if any(times[a] == times[b] for a, b in pairwise(self.shown)):
             raise Unsound("some of its frames have the same time")
+        self.rate = self._rate()
         if not SLOWEST <= self.rate <= FASTEST:
             raise Unsound("its frame rate is not known")
 
-    @property
-    def rate(self) -> Fraction:
-        """Frames a second: the exact rate of a movie that has one, else the mean."""
-        if self.guessed and self.ticks(self.guessed, 0, len(self.times)) == list(range(len(self.times))):
+    def ticks(self, rate: Fraction, first: int, end: int) -> list[int]:
+        """The times of the ranks `first` to `end`, without `end`, in frames of a rate, the first one's 0."""
+        zero, unit = self.times[self.shown[first]] if first < end else 0, self.base * rate
+        twice, whole = 2 * unit.numerator, 2 * unit.denominator
+        return [((self.times[index] - zero) * twice + unit.denominator) // whole for index in self.shown[first:end]]
+
+    def _rate(self) -> Fraction:
+        count = len(self.times)
+        if self.guessed and self.ticks(self.guessed, 0, count) == list(range(count)):
             return self.guessed
         return self.average.limit_denominator(1001)
-
-    def ticks(self, rate: Fraction, first: int, end: int) -> list[int]:
-        """The times of some ranks in frames of a rate, the first one's 0."""
-        zero = self.times[self.shown[first]] if first < end else 0
-        return [round((self.times[index] - zero) * self.base * rate) for index in self.shown[first:end]]
 
     def openings(self) -> list[int]:
         """The key frames, by index, before which no frame lies that is shown later."""

@@ -128,8 +128,10 @@ class PeerDispatcher:
         return Remote(lambda: self.peer(node), job_id, self._patience)
 
     def _place(self, peer: Peer, portrait: Portrait) -> Place:
-        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart."""
-        own = [task for task in portrait.tasks if (peer.id, task.job_id) in self._shares]
+        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart,
+        and those that have ended since the peer said so leave their place at once.
+        """
+        own = [task for task in portrait.tasks if task.origin == self._store.uuid]
         mine = Counter(task.renderer for task in own)
         engines = portrait.engines
         gpus = [gpu for gpu in portrait.status.gpus if gpu.index is not None]

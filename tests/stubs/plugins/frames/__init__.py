@@ -29,6 +29,13 @@ class FramesArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that gets a line for each frame that is begun."""
 
 
+class FramesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the node is like."""
+
+    factor: float = 1.0
+    """So many times as long does each frame take."""
+
+
 class FramesEngine(Engine[FramesArgs]):
     name = "frames"
     extensions = frozenset({"frames"})
@@ -38,6 +45,7 @@ class FramesEngine(Engine[FramesArgs]):
     splits = "frames"
     inspects = True
     Args = FramesArgs
+    Settings = FramesSettings
 
     async def versions(self, tools: Tools) -> list[Version]:
         return [Version("1", "builtin")]
@@ -69,7 +77,7 @@ class FramesEngine(Engine[FramesArgs]):
         wanted = [each for each in range(span.start, span.end + 1, args.frame_step) if each not in context.done]
         for count, number in enumerate(wanted):
             _record(args.record, number)
-            await asyncio.sleep(args.seconds * (10 if number in args.slow else 1))
+            await asyncio.sleep(args.seconds * (10 if number in args.slow else 1) * self.settings.factor)
             if number in args.bad:
                 await context.frame_failed(number, f"frame {number} is bad")
                 continue
