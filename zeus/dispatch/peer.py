@@ -98,7 +98,8 @@ class PeerDispatcher:
         """Listen no more."""
         for task in self._disowned:
             task.cancel()
-        await asyncio.gather(*self._disowned, *(watch.close() for watch in self._watches.values()))
+        closing = (watch.close() for watch in self._watches.values())
+        await asyncio.gather(*self._disowned, *closing, return_exceptions=True)
 
     async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
         sent = await self._store.sent(assignment.task.id)

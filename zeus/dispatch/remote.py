@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from zeus.errors import NodeLost
+from zeus.files import digest
 from zeus.model import Status
 from zeus.peers.calls import SLOW_SECONDS
 from zeus.peers.client import RenderServerProxy
@@ -123,6 +124,8 @@ class Remote:
     async def download(self, file: FileView, target: Path) -> None:
         """Fetch one of its outputs, in as many tries as it takes. Raises DownloadDamaged."""
         expected = Expected(file.size, file.sha256)
+        if await asyncio.to_thread(_is_there, target, expected):  # since before a restart
+            return
         await self._patience(
             lambda: self.peer.proxy.download_job_file(self.job_id, file.name, target, expected=expected)
         )
@@ -145,6 +148,10 @@ def checked(view: JobView, job_id: str) -> JobView:
     if view.status not in STATUSES or not 0 <= view.percent_complete <= 100 or view.attempt < 0:
         raise PeerDamaged(f"It says that the job is {view.status[:20]} and {view.percent_complete} % done.")
     return view
+
+
+def _is_there(path: Path, expected: Expected) -> bool:
+    return path.is_file() and expected == Expected(path.stat().st_size, digest(path))
 
 
 def _check_file(file: FileView) -> None:

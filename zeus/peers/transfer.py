@@ -34,11 +34,14 @@ class DownloadDamaged(ZeusError):
 
 
 class Upload(aiohttp.Payload):
-    """A file as part of a request's body, of the size that it has now."""
+    """A file, or what it has from `start` on, as a request's body or a part of it, of the size that it has now."""
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
-        super().__init__(path, content_type="application/octet-stream")
-        self._size = path.stat().st_size
+    def __init__(
+        self, path: Path, progress: Progress | None, *, start: int = 0, kind: str = "application/octet-stream"
+    ) -> None:
+        super().__init__(path, content_type=kind)
+        self._start = start
+        self._size = path.stat().st_size - start
         self._progress = progress
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -46,6 +49,7 @@ class Upload(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         with await asyncio.to_thread(self._value.open, "rb") as file:
+            file.seek(self._start)
             done = 0
             while done < self.size:
                 chunk = await asyncio.to_thread(file.read, min(CHUNK, self.size - done))
@@ -54,7 +58,7 @@ class Upload(aiohttp.Payload):
                 await writer.write(chunk)
                 done += len(chunk)
                 if self._progress:
-                    self._progress(done, self.size)
+                    self._progress(self._start + done, self._start + self.size)
 
     @property
     def size(self) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
-from zeus.errors import ZeusError
 from zeus.peers.calls import SLOW_SECONDS, Calls
 from zeus.peers.connection import decode
-from zeus.peers.transfer import CHUNK, Progress
+from zeus.peers.transfer import Progress, Upload
 from zeus.wire import UploadView
 
 TYPE = "application/offset+octet-stream"
@@ -31,23 +28,9 @@ class UploadCalls(Calls):
 
     async def send_upload(self, upload: UploadView, file: Path, progress: Progress | None = None) -> None:
         """Send what is missing of an upload, once; where it breaks off, ask how far it came and go on from there."""
-        headers = {"Upload-Offset": str(upload.offset), "Content-Length": str(upload.size - upload.offset)}
-        body = _rest(file, upload.offset, upload.size, progress)
-        headers["Content-Type"] = TYPE
+        headers = {"Upload-Offset": str(upload.offset)}
+        body = Upload(file, progress, start=upload.offset, kind=TYPE)
         await self.request("PATCH", _upload(upload.id), data=body, headers=headers, wait=SLOW_SECONDS)
-
-
-async def _rest(path: Path, position: int, size: int, progress: Progress | None) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        file.seek(position)
-        while position < size:
-            chunk = await asyncio.to_thread(file.read, min(CHUNK, size - position))
-            if not chunk:
-                raise ZeusError(f"{path} became shorter while it was sent.", code="file_changed")
-            yield chunk
-            position += len(chunk)
-            if progress:
-                progress(position, size)
 
 
 def _upload(upload_id: str) -> str:

@@ -53,8 +53,9 @@ class Phase(Enum):
 class Running:
     """An attempt that this node has in hand."""
 
-    def __init__(self, assignment: Assignment, attempt: int | None = None) -> None:
+    def __init__(self, assignment: Assignment, attempt: int | None = None, percent: int = 0) -> None:
         self.assignment = assignment
+        self.percent = percent
         self.attempt = attempt
         """Its number, where it is on record as running already."""
         self.publication: Publication | None = None
@@ -156,7 +157,7 @@ class Runner:
             sent, job = await self._store.sent(task.id), await self._store.job(task.job_id)
             if sent is not None and task.id not in self._running:
                 place = Place(job.node or sent.node, 0, {}, peer=sent.node)
-                self._start(Running(Assignment(task, place), attempt=sent.attempt))
+                self._start(Running(Assignment(task, place), attempt=sent.attempt, percent=job.percent))
 
     def wake(self) -> None:
         """Look again: places came, went, or have more room."""
@@ -280,7 +281,7 @@ class Runner:
         if attempt is None:
             return
         log.info("job %s: attempt %s starts (%s)", task.job_id, attempt, task.renderer)
-        self._progress.begin(task.job_id)
+        self._progress.begin(task.job_id, running.percent)
         try:
             await self._work(running, attempt)
         finally:
