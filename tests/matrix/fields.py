@@ -25,7 +25,8 @@ class Body(NamedTuple):
     own: Mapping[str, Any]
     fields: Mapping[str, Outcomes]
     within: str = ""
-    """The list in the request that it is an item of."""
+    """The list in the request that it is an item of, or the field that it is."""
+    is_item: bool = True
 
 
 GENERATE: Mapping[str, Outcomes] = {
@@ -71,6 +72,15 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "depends_on": LIST,
     "not_before": words(INVALID, null=MADE),
     "max_attempts": count(null=MADE),
+    "shared": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+}
+STRANGER = No(400, "unsupported_field", "shared")
+"""Of what only other nodes may say, wrong or right."""
+SHARED: Mapping[str, Outcomes] = {
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER),
+    "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
+    "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
+    "modified": measure(STRANGER, null=STRANGER),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
 UPLOAD: Mapping[str, Outcomes] = {
@@ -103,6 +113,7 @@ BODIES: Mapping[str, Body] = {
     "CreateVideo": Body("POST /v1/videos", GOOD["POST /v1/videos"].body, VIDEO),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
+    "SharedFile": Body("POST /api/add_job", {"share": "show", "path": "a.noop"}, SHARED, "shared", is_item=False),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
     "SignIn": Body("POST /api/session", GOOD["POST /api/session"].body, SESSION),
     "SubjobUpdate": Body(
