@@ -77,7 +77,7 @@ ADD_JOB: Mapping[str, Outcomes] = {
 STRANGER = No(400, "unsupported_field", "shared")
 """Of what only other nodes may say, wrong or right."""
 SHARED: Mapping[str, Outcomes] = {
-    "share": words(INVALID, absent=INVALID, unknown=STRANGER),
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
     "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
     "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
     "modified": measure(STRANGER, null=STRANGER),
