@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from tests.conftest import HANG, Api, config_for
+from tests.conftest import HANG, Api, NodeProcess, config_for
 from zeus.api.app import running_node
 
 QUICK: Mapping[str, Mapping[str, Any]] = {
@@ -61,6 +62,16 @@ async def node_in(folder: Path, name: str, settings: Mapping[str, Mapping[str, A
     settings = {**settings, "node": {"name": name, **settings.get("node", {})}}
     async with running_node(config_for(place, **settings)) as node, aiohttp.ClientSession() as session:
         yield Api(session, node.url)
+
+
+def spawned(
+    spawn_node: Callable[..., NodeProcess], name: str, settings: Mapping[str, Mapping[str, Any]]
+) -> NodeProcess:
+    """A node in a process of its own, which keeps its address when it is started again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        http = {"port": free.getsockname()[1]}
+    return spawn_node(name, **{**settings, "node": {"name": name}, "http": http})
 
 
 async def fill(api: Api, renderer: str = "noop") -> str:

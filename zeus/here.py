@@ -63,8 +63,8 @@ class Here:
             await asyncio.sleep(LOOK)
 
     def _models(self, engine_name: str) -> list[str]:
-        """The generation models of an engine whose weights are here."""
+        """The generation models of an engine that need not be fetched first."""
         engine = self._catalog.engines[engine_name] if self._catalog is not None else None
         if not isinstance(engine, GenerationEngine):
             return []
-        return [each.name for each in engine.model_facts() if each.state in ("here", "loading", "ready")]
+        return [each.name for each in engine.model_facts() if each.state not in ("absent", "pulling")]

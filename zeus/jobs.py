@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from zeus.engine import GenerationEngine, ModelState
-from zeus.errors import BadInput, JobNotFound, NoSpace, NotReady
+from zeus.errors import BadInput, Conflict, JobNotFound, NoSpace, NotReady
 from zeus.files import Files
 from zeus.foreign import Foreign
 from zeus.model import (
@@ -191,8 +191,11 @@ class Jobs:
     async def delete(self, job_id: str) -> Job:
         """End a job, then remove its record and its own files; never a file that it was only pointed at.
 
-        The job as it was.
+        The job as it was. Raises Conflict for a piece of a split job: it goes with that.
         """
+        job = await self._store.job(job_id)
+        if job.parent is not None and (await self._store.job(job.parent)).splits:
+            raise Conflict(f"It is a piece of job {job.parent}: delete that one.", code="piece_of_job")
         gone = await self.cancel(job_id)
         try:
             ids = await self._store.delete(job_id)

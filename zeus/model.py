@@ -214,6 +214,8 @@ class Task(msgspec.Struct, frozen=True):
     demand: Demand = Demand()
     role: Role = Role.WORK
     frame_step: int = 1
+    age: float = 0.0
+    """Of two tasks of one priority, the one with the lower number comes first."""
     avoid: tuple[str, ...] = ()
     """The ids of the nodes that lost or failed it, or pieces of the same job, too often."""
 

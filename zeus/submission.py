@@ -303,7 +303,7 @@ class Submissions:
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
             splits=engine.splits if request.enable_split_jobs else "",
-            demand=engine.demand(args),
+            demand=_asked(engine, args),
         )
         return self._made(request, source, settled)
 
@@ -419,6 +419,12 @@ def _demand(settled: Settled, request: JobRequest) -> Demand:
     version = settled.version or ("" if request.renderer_version == LATEST else request.renderer_version)
     tags = tuple(sorted(set(request.tags)))
     return msgspec.structs.replace(settled.demand, version=version, tags=tags, here=request.share is not None)
+
+
+def _asked(engine: Engine[Any], args: Any) -> Demand:
+    """What an engine asks for, and of one that generates, the model too."""
+    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
+    return msgspec.structs.replace(engine.demand(args), model=model or "")
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:

@@ -140,6 +140,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
         INVALID, unknown=Yes(200, lambda body: body["available"] is False)
     ),
     ("POST /api/engines/download", "version"): text(INVALID, unknown=No(404, "version_not_found", "nothing")),
+    ("GET /api/jobs/{job_id}/files", "response_type"): CHOICE,
     ("GET /api/engines", "response_type"): CHOICE,
     ("GET /api/engines/{engine}", "response_type"): CHOICE,
     ("GET /api/engines/for_filename", "filename"): text(

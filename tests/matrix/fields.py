@@ -25,7 +25,7 @@ class Body(NamedTuple):
     own: Mapping[str, Any]
     fields: Mapping[str, Outcomes]
     within: str = ""
-    """The list in the request that it is an item of, or the field that it is."""
+    """The field of the request that holds it, or a list of such."""
     is_item: bool = True
 
 
@@ -72,15 +72,22 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "depends_on": LIST,
     "not_before": words(INVALID, null=MADE),
     "max_attempts": count(null=MADE),
+    "tags": LIST,
+    "share": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
     "shared": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
 }
-STRANGER = No(400, "unsupported_field", "shared")
+STRANGER = No(400, "unsupported_field", "share")
 """Of what only other nodes may say, wrong or right."""
 SHARED: Mapping[str, Outcomes] = {
     "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
     "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
     "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
     "modified": measure(STRANGER, null=STRANGER),
+}
+SHARE: Mapping[str, Outcomes] = {
+    "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "attempt": count(absent=INVALID),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
 UPLOAD: Mapping[str, Outcomes] = {
@@ -114,6 +121,9 @@ BODIES: Mapping[str, Body] = {
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
     "SharedFile": Body("POST /api/add_job", {"share": "show", "path": "a.noop"}, SHARED, "shared", is_item=False),
+    "ShareOf": Body(
+        "POST /api/add_job", {"node": "a", "job_id": "b", "attempt": 1}, SHARE, within="share", is_item=False
+    ),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
     "SignIn": Body("POST /api/session", GOOD["POST /api/session"].body, SESSION),
     "SubjobUpdate": Body(

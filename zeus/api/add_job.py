@@ -95,12 +95,12 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     not_before: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="The earliest start")] = None
     max_attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How often it is tried")] = None
-    shared: Annotated[
-        SharedFile | None, Meta(description="From another node alone: the input, in a folder that both see")
-    ] = None
-    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
     tags: Annotated[
         Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
+    ] = None
+    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
+    shared: Annotated[
+        SharedFile | None, Meta(description="From another node alone: the input, in a folder that both see")
     ] = None
 
 

@@ -58,7 +58,8 @@ TEXT, BYTES, STREAM, ZIP, JPEG = (
 )
 PREVIEW = (JPEG, "video/mp4")
 CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
-ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
+FULL = Annotated[str, Meta(pattern="^(standard|full)$")]
+ENGINE_VIEW = Query("response_type", FULL, "How much to tell; standard")
 ENGINE = Query("engine", str, "Which engine", True)
 WISH = Query("version", str, "latest, lts, the beginning of a version such as 4.2, or a version; latest")
 PLATFORM = (
@@ -155,7 +156,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
         headers=("Range", "If-None-Match"),
     ),
-    ("GET", "/api/jobs/{job_id}/files"): Operation("The names of a job's outputs", {200: Sequence[str]}),
+    ("GET", "/api/jobs/{job_id}/files"): Operation(
+        "A job's outputs: their names, or all about them", {200: (Sequence[str], Sequence[wire.FileView])},
+        query=(Query("response_type", FULL, "How much to tell; standard"),),
+    ),
     ("GET", "/api/jobs/{job_id}/download"): Operation(
         "One output", {200: BYTES, 206: BYTES, 304: None, 409: wire.ErrorBody, 416: wire.ErrorBody},
         query=(Query("filename", str, "Which file; case does not matter where that is clear", True),),
@@ -173,13 +177,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         headers=("Range", "If-None-Match"),
     ),
     ("POST", "/api/jobs/{job_id}/cancel"): Operation(
-        "End a job; answers when nothing of it runs any more", {200: wire.JobView, 303: None},
+        "End a job; answers when nothing of it runs any more, or with 202 where another node cannot be told so now",
+        {200: wire.JobView, 202: wire.JobView, 303: None},
         query=(CONFIRM, Query("redirect", str, "1: answer with a redirect to /")),
     ),
     ("POST", "/api/jobs/{job_id}/delete"): Operation(
-        "End a job and remove it with its files", {200: wire.JobView}, query=(CONFIRM,)
+        "End a job and remove it with its files", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody},
+        query=(CONFIRM,),
     ),
-    ("POST", "/api/jobs/{job_id}/pause"): Operation("Hold a job up", {200: wire.JobView, 409: wire.ErrorBody}),
+    ("POST", "/api/jobs/{job_id}/pause"): Operation(
+        "Hold a job up", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody}
+    ),
     ("POST", "/api/jobs/{job_id}/resume"): Operation("Let a paused job run", {200: wire.JobView, 409: wire.ErrorBody}),
     ("POST", "/api/jobs/{job_id}/retry"): Operation(
         "Start a failed or cancelled job anew", {200: wire.JobView, 409: wire.ErrorBody}
@@ -189,7 +197,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query=(Query("value", Annotated[int, Meta(ge=0, le=100)], "Higher runs first", True),),
     ),
     ("POST", "/api/jobs/{job_id}/subjob_update"): Operation(
-        "A subjob's news, from the node that runs it", {200: wire.JobView, 409: wire.ErrorBody},
+        "A subjob's news, from the node that runs it", {200: wire.JobView, 403: wire.ErrorBody, 409: wire.ErrorBody},
         takes=wire.SubjobUpdate,
         example={"id": "6c1f3c0e", "status": "running", "attempt": 1, "percent_complete": 40, "completed_frames": 4},
     ),

@@ -128,8 +128,10 @@ class PeerDispatcher:
         return Remote(lambda: self.peer(node), job_id, self._patience)
 
     def _place(self, peer: Peer, portrait: Portrait) -> Place:
-        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart."""
-        own = [task for task in portrait.tasks if (peer.id, task.job_id) in self._shares]
+        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart,
+        and those that have ended since the peer said so leave their place at once.
+        """
+        own = [task for task in portrait.tasks if task.origin == self._store.uuid]
         mine = Counter(task.renderer for task in own)
         engines = portrait.engines
         gpus = [gpu for gpu in portrait.status.gpus if gpu.index is not None]
@@ -240,10 +242,10 @@ class _Run:
         return self._job.frames if start is None or end is None else range(start, end + 1, self._job.frame_step)
 
     async def _asked_of(self, job_id: str) -> range:
-        """The frames that a share was asked for before a restart."""
+        """The frames that a share was asked for before a restart: others may have taken over the last of them since."""
         view, span = await self._peers.remote(self.node, job_id).view(), self._span()
         first, last = view.start_frame, view.end_frame
-        if first is None or last is None or first not in span or last not in span:
+        if first is None or last is None or first not in span or (last not in span and last < span[-1]):
             return span
         return range(first, last + 1, span.step)
 
@@ -347,7 +349,7 @@ def _wrap(error: Exception, name: str) -> ZeusError:
     if isinstance(error, ServerRefused | ServerUnreachable):
         error = lost(error)
     if isinstance(error, TaskFailed):
-        text = error.message if name in error.message else f"Node {name}: {error.message}"
+        text = error.message if error.message.startswith(f"Node {name} ") else f"Node {name}: {error.message}"
         made = type(error)(text, code=error.code)
         made.retry = error.retry
         return made

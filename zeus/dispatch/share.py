@@ -67,6 +67,9 @@ class Share:
             self._is_stale = True
         else:
             self._view = view
+        self._wake()
+
+    def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -97,6 +100,7 @@ class Share:
         if self._view is None or self._is_stale or time.monotonic() - self._asked > LOOK:
             self._is_stale, self._asked = False, time.monotonic()
             self._view = await self._remote.view()
+            self._wake()
         return checked(self._view, self._remote.job_id)
 
     async def _learn(self, view: JobView) -> None:

@@ -97,8 +97,9 @@ class Engine(ABC, Generic[A]):
         """
         return Demand()
 
-    def part_args(self, args: A) -> A:
-        """The arguments of one piece of a job with these, settled, which say what pieces make for `join`. Pure."""
+    def part_args(self, args: A) -> A | None:
+        """The arguments of one piece of a job with these, settled, which say what pieces make for `join`; None where
+        such a job is not to be split. Pure."""
         return args
 
     def joins(self, args: A) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from zeus.config import Config, HttpConfig
 from zeus.errors import ConfigError
@@ -54,7 +55,7 @@ def believed_here(config: Config) -> ssl.SSLContext:
 
 def _readable(name: str, path: str) -> None:
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             file.read(1)
     except OSError as error:
         raise ConfigError(f"{name}: {path} cannot be read: {error.strerror}.") from error

@@ -24,7 +24,7 @@ def decide(snapshot: Snapshot) -> list[Assignment]:
     """
     room = Room(snapshot.places)
     made: list[Assignment] = []
-    for task in sorted(snapshot.tasks, key=lambda task: (-task.priority, task.id)):
+    for task in sorted(snapshot.tasks, key=lambda task: (-task.priority, task.age, task.id)):
         if task.role is Role.DEAL:
             made += _dealt(task, snapshot, room)
         elif found := next(room.open_for(task), None):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 
 import msgspec
 
+from zeus.errors import NoSpace, StoreFailed
 from zeus.model import Place
 from zeus.store import Store
 
@@ -81,9 +83,11 @@ class Paces:
             await self.keep()
 
     async def keep(self) -> None:
-        """Bring what is new to the disk."""
-        self._kept, unkept, self._unkept = time.monotonic(), self._unkept, set()
-        await self._store.keep_paces([(*key, *self._of_engine[key]) for key in unkept])
+        """Bring what is new to the disk; on a full one it stays in memory."""
+        self._kept, unkept = time.monotonic(), list(self._unkept)
+        with contextlib.suppress(NoSpace, StoreFailed):
+            await self._store.keep_paces([(*key, *self._of_engine[key]) for key in unkept])
+            self._unkept.difference_update(unkept)
 
     def here(self) -> Mapping[str, float]:
         """The seconds of a frame on this machine, by engine."""

@@ -352,6 +352,8 @@ class Runner:
             self._store, self._files, self._progress, functools.partial(self._recorded, running), task, job,
             attempt, await self._store.outputs(job.id), await self._store.frames(job.id), running.complete,
         )  # fmt: skip
+        if running.place.peer and job.input_of is not None and await self._store.sent(task.id) is not None:
+            made.shorten(task.frames[-1] + 1)  # taken up: it may be shorter by now than what the node was asked for
         if task.role is Role.CUT:
             made.weights = weights(task, map(self._paces.on, self._dispatcher.places()))
         elif task.role is Role.JOIN:

@@ -11,6 +11,8 @@ LEAST_SECONDS = 5.0
 """A piece takes so long at least where the pace is known, unless there is less left."""
 LEAST_SETUPS = 10
 """A piece takes so many times as long as it costs beyond its frames, where that makes it shorter."""
+LEAST_COST = 0.25
+"""Seconds that a piece costs at least: records, a process, a file's way."""
 PROBE = 4
 """Frames at most of a piece whose place's pace nobody knows."""
 SETUP = 2.0
@@ -26,6 +28,11 @@ class Worker(NamedTuple):
 
     seconds: float | None
     setup: float
+
+    @property
+    def cost(self) -> float:
+        """What another piece costs, at least."""
+        return max(self.setup, LEAST_COST)
 
 
 def seconds_per_frame(engine: str, places: Sequence[Place], measured: Mapping[str, float]) -> dict[str, float]:
@@ -61,7 +68,7 @@ def frames_for(worker: Worker, others: Sequence[Worker], left: int, busy: float,
     rest = 1 / worker.seconds
     total = rest + sum(1 / each for each in known) + (len(others) - len(known)) * rest
     count = min(chunk_seconds / worker.seconds, left * rest / total / FACTOR)
-    least = min(LEAST_SECONDS, LEAST_SETUPS * worker.setup) / worker.seconds
+    least = min(LEAST_SECONDS, LEAST_SETUPS * worker.cost) / worker.seconds
     count = max(count, min(least, chunk_seconds / worker.seconds), left / SHARES, 1)
     if len(known) == len(others):
         end = left / (total - rest) + busy
@@ -85,4 +92,4 @@ def taken_by(piece: Underway, worker: Worker) -> int:
     if count < 1:
         return 0
     after = max(before - count * theirs, worker.setup + count * mine)
-    return count if before - after >= worker.setup and before > 2 * worker.setup else 0
+    return count if before - after >= worker.cost and before > 2 * worker.cost else 0

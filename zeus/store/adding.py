@@ -17,10 +17,14 @@ INSERT_JOB = (
     f"INSERT INTO jobs ({', '.join(COLUMNS)}, status, revision)"
     f" VALUES ({', '.join(f':{name}' for name in COLUMNS)}, :status, :revision)"
 )
+AGE = "coalesce((SELECT whole.seq FROM jobs whole WHERE whole.id = jobs.parent), jobs.seq)"
+"""SQL: a task's place in line among those of its priority: that of its job or, of a subjob, of the one it is of."""
 INSERT_TASK = (
-    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before, demand, role)"
-    " VALUES (:id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before, :demand, :role)"
+    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before, demand, role, age)"
+    " SELECT :id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before, :demand, :role,"
+    f" {AGE} + (:role = 'deal') * 0.5 FROM jobs WHERE id = :id"
 )
+"""Pieces come before what is not dealt yet of their job."""
 FIRST_ROLE = {"": Role.WORK, "frames": Role.DEAL, "parts": Role.CUT}
 KEY_LIFE = 24 * 3600.0
 """Seconds that an Idempotency-Key is remembered."""

@@ -134,6 +134,11 @@ STEPS = (
     ALTER TABLE jobs ADD COLUMN told TEXT NOT NULL DEFAULT '';
     CREATE INDEX jobs_shared ON jobs (seq) WHERE share != 'null';
     ALTER TABLE tasks ADD COLUMN role TEXT NOT NULL DEFAULT 'work';
+    ALTER TABLE tasks ADD COLUMN age REAL NOT NULL DEFAULT 0;
+    UPDATE tasks SET age = (SELECT coalesce(whole.seq, jobs.seq) FROM jobs
+        LEFT JOIN jobs whole ON whole.id = jobs.parent WHERE jobs.id = job_id);
+    DROP INDEX tasks_in_line;
+    CREATE INDEX tasks_in_line ON tasks (renderer, demand, priority DESC, age, id) WHERE status = 'queued';
     ALTER TABLE outputs ADD COLUMN frame INTEGER;
     DROP INDEX jobs_of_parent;
     CREATE INDEX jobs_of_parent ON jobs (parent, status) WHERE parent IS NOT NULL;

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zeus.model import NewJob, Status, Task
-from zeus.store.adding import COLUMNS, insert, insert_join
+from zeus.store.adding import AGE, COLUMNS, insert, insert_join
 from zeus.store.following import follow
 from zeus.store.moving import is_present
 
@@ -42,8 +42,8 @@ _COPY = (
     " FROM jobs WHERE id = :source"
 )
 _COPY_TASK = (
-    "INSERT INTO tasks (job_id, renderer, priority, status, attempt, start_frame, end_frame, demand)"
-    " SELECT id, renderer, priority, 'running', 1, start_frame, end_frame, demand FROM jobs WHERE id = ?"
+    "INSERT INTO tasks (job_id, renderer, priority, status, attempt, start_frame, end_frame, demand, age)"
+    f" SELECT id, renderer, priority, 'running', 1, start_frame, end_frame, demand, {AGE} FROM jobs WHERE id = ?"
 )
 
 

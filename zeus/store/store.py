@@ -56,8 +56,8 @@ LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
     FROM lines WHERE demand IS NOT NULL)
 SELECT {TASK_COLUMNS} FROM lines CROSS JOIN tasks
 WHERE tasks.id IN (SELECT id FROM tasks WHERE status = 'queued' AND renderer = lines.renderer AND demand = lines.demand
-    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT ?4)
-ORDER BY tasks.priority DESC, tasks.id"""
+    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, age, id LIMIT ?4)
+ORDER BY tasks.priority DESC, tasks.age, tasks.id"""
 """The lines are found by one step in the index each, however long they are."""
 READERS = 2
 MANY = 500
@@ -218,8 +218,8 @@ class Store(ShareTables):
         """How many queued tasks of the same engine stand before one in line."""
         rows = await self._read(
             "SELECT count(*) FROM tasks WHERE status = 'queued' AND renderer = ?1"
-            " AND (priority > ?2 OR (priority = ?2 AND id < ?3))",
-            task.renderer, task.priority, task.id,
+            " AND (priority > ?2 OR (priority = ?2 AND (age, id) < (?3, ?4)))",
+            task.renderer, task.priority, task.age, task.id,
         )  # fmt: skip
         return int(rows[0][0])
 
