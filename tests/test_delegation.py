@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +14,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, Api
-from tests.farm import ONE, QUICK, empty, fill, node_in, pair
+from tests.farm import ONE, QUICK, empty, fill, id_of, node_in, pair, quick
 
 
 class Farm(NamedTuple):
