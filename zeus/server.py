@@ -172,7 +172,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            local.places, lambda: _here(runner.free_places()), runner.running, paces.here, lambda: shared.marks,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
+            shares=lambda: shared.marks,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         foreign = Foreign(nodes, Inputs(files, store.uuid, Patience(BRIEF), shared.common), shared)

@@ -304,7 +304,7 @@ class Submissions:
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
             splits=engine.splits if request.enable_split_jobs else "",
-            demand=_engines_demand(engine, args),
+            demand=_asked(engine, args),
         )
         return self._made(request, source, settled)
 
@@ -417,16 +417,17 @@ class Submissions:
         return real
 
 
-def _engines_demand(engine: Engine[Any], args: Any) -> Demand:
-    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
-    return msgspec.structs.replace(engine.demand(args), model=model or "")
-
-
 def _demand(settled: Settled, request: JobRequest) -> Demand:
     """What an engine asks for and what its sender does. A share of another node's job is not sent on."""
     version = settled.version or ("" if request.renderer_version == LATEST else request.renderer_version)
     tags = tuple(sorted(set(request.tags)))
     return msgspec.structs.replace(settled.demand, version=version, tags=tags, here=request.share is not None)
+
+
+def _asked(engine: Engine[Any], args: Any) -> Demand:
+    """What an engine asks for, and of one that generates, the model too."""
+    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
+    return msgspec.structs.replace(engine.demand(args), model=model or "")
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:

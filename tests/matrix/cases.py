@@ -137,6 +137,8 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/jobs/{job_id}/delete", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/priority", "value"): number(fraction=INVALID, absent=No(400, "missing_field")),
     ("POST /api/add_job", "dry_run"): flag("valid"),
+    ("POST /api/add_job", "filename"): text(INVALID),
+    ("POST /api/add_job", "seconds"): number(),
     ("GET /v1/videos", "after"): text(INVALID),
     ("GET /v1/videos", "limit"): number(fraction=INVALID),
     ("GET /v1/videos", "order"): CHOICE,

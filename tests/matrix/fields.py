@@ -74,8 +74,16 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "max_attempts": count(null=MADE),
     "tags": LIST,
     "share": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+    "shared": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
 }
 STRANGER = No(400, "unsupported_field", "share")
+"""Of what only other nodes may say, wrong or right."""
+SHARED: Mapping[str, Outcomes] = {
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
+    "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
+    "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
+    "modified": measure(STRANGER, null=STRANGER),
+}
 SHARE: Mapping[str, Outcomes] = {
     "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
     "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
@@ -132,6 +140,7 @@ BODIES: Mapping[str, Body] = {
     "CreateVideo": Body("POST /v1/videos", GOOD["POST /v1/videos"].body, VIDEO),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
+    "SharedFile": Body("POST /api/add_job", {"share": "show", "path": "a.noop"}, SHARED, "shared", is_item=False),
     "ShareOf": Body(
         "POST /api/add_job", {"node": "a", "job_id": "b", "attempt": 1}, SHARE, within="share", is_item=False
     ),

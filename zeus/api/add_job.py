@@ -33,6 +33,8 @@ LATER = frozenset({"webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
 MOST_SECONDS = 86_400
+OF_DRY_RUNS = ("filename", "seconds")
+"""Parameters that say what is still to come, so that such a job can only be checked."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Tag = Annotated[str, Meta(pattern=NODE_NAME)]
@@ -96,10 +98,10 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: Annotated[
         Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
     ] = None
+    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
     shared: Annotated[
         SharedFile | None, Meta(description="From another node alone: the input, in a folder that both see")
     ] = None
-    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -132,7 +134,10 @@ def idempotency_key(request: web.Request, body: Any, upload: Upload | None = Non
 async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Response:
     zeus = request.app[ZEUS]
     views: list[Any]
-    if flag(request, "dry_run"):
+    is_dry = flag(request, "dry_run")
+    if not is_dry and (useless := [name for name in OF_DRY_RUNS if name in request.query]):
+        raise BadInput(f"{useless[0]}: only together with dry_run=1.", code="invalid_field")
+    if is_dry:
         views = await _dry_run(request, body, upload)
     else:
         key = idempotency_key(request, body, upload)

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from zeus import wire
 from zeus.api import nodes, session, uploads, versions, videos
-from zeus.api.add_job import AddJob
+from zeus.api.add_job import MOST_SECONDS, AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import MOST
 from zeus.api.uploads import NewUpload
@@ -207,7 +207,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
                                          409: wire.ErrorBody, 503: wire.ErrorBody, 507: wire.ErrorBody},
         takes=AddJob | Sequence[AddJob], form=True, headers=KEY,
         example={"renderer": "video", "args": {"prompt": "ocean waves at sunset", "num_frames": 24}},
-        query=(Query("dry_run", str, "1: only check it, and say which nodes could run it"),),
+        query=(
+            Query("dry_run", str, "1: only check it, and say which nodes could run it"),
+            Query("filename", str, "With dry_run: the name of the input that is still to come"),
+            Query(
+                "seconds", Annotated[float, Meta(ge=0.001, le=MOST_SECONDS)],
+                "With dry_run: how long a video shall be, in place of its number of frames",
+            ),
+        ),
     ),
     ("POST", "/api/uploads"): Operation(
         "Begin an upload; complete at once where its content is here already",
