@@ -162,7 +162,8 @@ function common({ id, name, isRequired, fallback, onchange }) {
 }
 
 function simple(element, { isRequired, fallback }) {
-  const usual = fallback === null || typeof fallback === "object" ? (isRequired ? "" : "Automatic") : String(fallback);
+  const nothing = isRequired || element.rows ? "" : "Automatic";
+  const usual = fallback === null || typeof fallback === "object" ? nothing : String(fallback);
   element.placeholder = usual;
   return {
     element,

@@ -23,6 +23,7 @@ class GenerateView {
     this._composer = new Composer((id) => this._show(id));
     this._stage = new Stage({
       again: (id) => this._show(id), edit: (job) => this._composer.fill(job), gone: (id) => this._gone(id),
+      givesPreviews: (model) => this._composer.givesPreviews(model),
     });
     this._gallery = new Gallery({ show: (id) => this._show(id, true), again: (id) => this._show(id), gone: (id) => this._gone(id) });
     this.element = el("div", { class: "generate" },

@@ -4,7 +4,7 @@ import { el, replace } from "../dom.js";
 import { bytes, count } from "../format.js";
 import { icon } from "../icons.js";
 import { tell } from "../notices.js";
-import { session, signOut, tokenForm } from "../signin.js";
+import { session, signing, signOut, tokenForm } from "../signin.js";
 
 export const title = "Settings";
 
@@ -15,6 +15,7 @@ export function mount(outlet) {
   const access = el("section", { class: "card stack", "aria-labelledby": "access-title" });
   const about = el("dl", { class: "facts" });
   showAccess(access);
+  signing.addEventListener("change", () => showAccess(access), { signal: stop.signal });
   replace(outlet,
     el("div", { class: "page-head" }, el("h1", {}, "Settings")),
     el("div", { class: "settings" },
@@ -50,18 +51,17 @@ function showNode(place, status) {
 /** Who this browser is to the node, and the way to be somebody else. */
 function showAccess(place) {
   const known = session();
-  const again = () => showAccess(place);
   const heading = el("h2", { id: "access-title" }, "Access");
   if (known) {
     replace(place, heading,
       el("p", {}, "Signed in with the token ", el("strong", { class: "any" }, known.name), "."),
       el("p", { class: "row", "aria-label": "What it may do" }, known.scopes.map((scope) => el("span", { class: "badge" }, scope))),
-      el("div", { class: "row" }, el("button", { class: "button", type: "button", onclick: () => signOut().then(again, tell) }, "Sign out")));
+      el("div", { class: "row" }, el("button", { class: "button", type: "button", onclick: () => signOut().then(() => location.reload(), tell) }, "Sign out")));
     return;
   }
   replace(place, heading,
-    el("p", { class: "muted" }, "You are in without a token: this node asks its own machine for none."),
-    el("details", { class: "more" }, el("summary", {}, "Sign in with a token"), tokenForm(again)));
+    el("p", { class: "muted" }, "You are in without a token: this node asks you for none."),
+    el("details", { class: "more" }, el("summary", {}, "Sign in with a token"), tokenForm()));
 }
 
 /** The choice of the theme, for this browser. */

@@ -43,6 +43,10 @@ export class Composer {
     };
   }
 
+  givesPreviews(model) {
+    return this._models.givesPreviews(model);
+  }
+
   /** Take over what a job was asked for, to change it. */
   fill(job) {
     const fields = fieldsOf(job);

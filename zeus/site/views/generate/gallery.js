@@ -78,8 +78,8 @@ class Card {
       replace(this._picture, picture(job));
       replace(this._tools, hasEnded(job) && this._buttons(job));
     }
-    text(this._seed, kind === "live" ? job.status : `seed ${job.args.seed ?? "unknown"}`);
-    text(this._age, kind === "live" ? `${job.percent_complete}%` : ago(job.date_created));
+    text(this._seed, `seed ${job.args.seed ?? "unknown"}`);
+    text(this._age, kind === "live" ? `${job.status.replaceAll("_", " ")} · ${job.percent_complete}%` : ago(job.date_created));
     this._age.title = moment(job.date_created);
   }
 

@@ -33,6 +33,11 @@ export class ModelChoice {
     return this._chosen?.name;
   }
 
+  /** Whether a model shows how far it is: what draws without weights is too quick for that. */
+  givesPreviews(name) {
+    return this._models.some((model) => model.name === name && model.source !== "builtin");
+  }
+
   choose(name) {
     this._wanted = name;
     if (this._models.some((model) => model.name === name)) this._select.value = name;

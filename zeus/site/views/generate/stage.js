@@ -12,7 +12,7 @@ const WORDS = { queued: "Waiting for its turn", waiting: "Waiting", running: "Be
 const IDEAS = ["a galaxy of stars above a quiet lake", "campfire sparks rising into the night", "soft clouds over green hills at sunrise"];
 
 export class Stage {
-  /** `again(id)`: another one was begun; `edit(job)`: take it over; `gone(id)`: it was deleted. */
+  /** `again(id)`: another one was begun; `edit(job)`: take it over; `gone(id)`: it was deleted; `givesPreviews(model)`. */
   constructor(actions) {
     this._actions = actions;
     this._is = null;
@@ -69,7 +69,8 @@ export class Stage {
   _look(id, wait) {
     this._timer = setTimeout(() => {
       const job = jobs.get(id);
-      if (job?.status !== "running") return this._look(id, wait);
+      const isShown = job?.status === "running" && job.percent_complete > 0 && this._actions.givesPreviews(job.args.model);
+      if (!isShown) return this._look(id, wait);
       const next = new Image();
       next.onload = () => {
         this._picture.src = next.src;
