@@ -15,7 +15,9 @@ from msgspec import Meta
 MOST = (1 << 31) - 1
 """Of what another node counts."""
 NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
-NodeUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,255}$(?!\n)", examples=["http://render-1:8080"])]
+NodeUrl = Annotated[
+    str, Meta(pattern=r"^https?://[A-Za-z0-9.:_%\[\]-]{1,255}/?$(?!\n)", examples=["http://render-1:8080"])
+]
 Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
 
 

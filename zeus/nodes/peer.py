@@ -116,6 +116,7 @@ class Peer:
         """It has been silent for too long."""
         if self.state is State.ONLINE:
             self.state = State.OFFLINE
+            self._message = self._message or "It does not answer."
 
     def view(self, history: float) -> NodeView:
         """The node as it is listed."""
@@ -177,9 +178,13 @@ class Peer:
     async def _try(self, place: Place, wait: float) -> str:
         try:
             challenge = challenge_for(self._own_id, place.url, typed=place.typed)
+            if not (place.typed or challenge.address):
+                raise ServerUnreachable(f"{place.url} names no address.")
             answer = await ask_for_proof(place.url, challenge, self._trust, wait)
-        except BadInput as error:
-            raise ServerUnreachable(error.message) from error
+        except (BadInput, ValueError) as error:
+            raise ServerUnreachable(f"{place.url} is no address.") from error
+        if answer.id == self._own_id:
+            raise ServerUnreachable(f"{place.url} leads to this node itself.")
         if answer.id != self.id:
             raise NotProven(f"Another node answers at {place.url}.")
         if self._secret is None:
