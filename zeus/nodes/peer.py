@@ -57,7 +57,7 @@ class Peer:
         self.id = node_id
         self.name = name
         """This node's word for it, unlike any other's."""
-        self.proxy = RenderServerProxy("", trust=trust, node=own_id)
+        self.proxy = RenderServerProxy(None, trust=trust, node=own_id)
         """Its client. While no address has proven itself since the last failure, each request is ServerUnreachable."""
         self.portrait: Portrait | None = None
         self.seen: float | None = None
@@ -94,7 +94,7 @@ class Peer:
         if secret != self._secret:
             self._secret = secret
             self.answered.clear()
-            self.proxy.move("", None)
+            self.proxy.move(None, None)
 
     async def beat(self, wait: float) -> None:
         """Look at it once, for `wait` seconds at most. What becomes of it is in `state`."""
@@ -157,7 +157,7 @@ class Peer:
 
     def _lose(self, state: State | None, message: str) -> None:
         """The next beat begins with a proof again. Silence alone is no state yet: `lapse` says when it is."""
-        self.proxy.move("", None)
+        self.proxy.move(None, None)
         self._message = _clean(message)
         if state is not None:
             self.state = state

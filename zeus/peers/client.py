@@ -35,7 +35,7 @@ class RenderServerProxy(JobCalls, EngineCalls, ModelCalls, NodeCalls):
 
     def __init__(
         self,
-        url: str,
+        url: str | None,
         *,
         token: str | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -50,8 +50,8 @@ class RenderServerProxy(JobCalls, EngineCalls, ModelCalls, NodeCalls):
         """Where it is."""
         return self._connection.url
 
-    def move(self, url: str, token: str | None) -> None:
-        """Ask at this URL from now on, with this token. "" is nowhere: each request is ServerUnreachable at once."""
+    def move(self, url: str | None, token: str | None) -> None:
+        """Ask at this URL from now on, with this token. None is nowhere: each request is ServerUnreachable at once."""
         self._connection.move(url, token)
 
     async def __aenter__(self) -> RenderServerProxy:
