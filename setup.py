@@ -20,7 +20,7 @@ setup(
     + [f"zeus_plugins.{name}" for name in find_packages("plugins")],
     package_dir={"zeus_plugins": "plugins"},
     package_data={
-        "zeus": ["py.typed", "*.yaml", "api/*.css", "site/*"],
+        "zeus": ["py.typed", "*.yaml", "api/*.css", "site/**/*"],
         "zeus_plugins.blender": ["scripts/*.py"],
     },
     install_requires=[
@@ -56,8 +56,10 @@ setup(
             "pytest>=8.3",
             "pytest-aiohttp>=1.1",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "schemathesis>=4.30",
+            "playwright>=1.50",
             "ruff>=0.12",
             "mypy>=1.15",
             "requests>=2.32",

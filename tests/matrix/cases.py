@@ -28,6 +28,7 @@ SLOW = frozenset({"GET /api/disk_benchmark"})
 """Half a gigabyte for nothing new: a test of its own has the right request."""
 
 GOOD: Mapping[str, Good] = {
+    "GET /static/{file}": Good(path="/static/app.js"),
     "POST /api/generate": Good(202, body={"prompt": "a fox", "num_frames": 2, "width": 64, "height": 64}),
     "POST /v1/videos": Good(body={"prompt": "a fox", "seconds": "0.1", "size": "64x64"}),
     "DELETE /v1/videos/{job_id}": Good(path="/v1/videos/{spare_video}"),
@@ -91,6 +92,8 @@ PATHS: Mapping[str, Outcomes] = {
     "exchange": EXCHANGE,
     "upload_id": UPLOAD_ID,
     "engine": ENGINE,
+    "file": {**each(No(404, "not_found", "page"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
+             "empty": No(404, "not_found", "route")},
     "status": {**each(STATUS, "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
                "empty": No(404, "not_found", "route")},
 }  # fmt: skip
@@ -134,6 +137,8 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/jobs/{job_id}/delete", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/priority", "value"): number(fraction=INVALID, absent=No(400, "missing_field")),
     ("POST /api/add_job", "dry_run"): flag("valid"),
+    ("POST /api/add_job", "filename"): text(INVALID),
+    ("POST /api/add_job", "seconds"): number(),
     ("GET /v1/videos", "after"): text(INVALID),
     ("GET /v1/videos", "limit"): number(fraction=INVALID),
     ("GET /v1/videos", "order"): CHOICE,
@@ -150,6 +155,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
         INVALID, unknown=Yes(200, lambda body: body["available"] is False)
     ),
     ("POST /api/engines/download", "version"): text(INVALID, unknown=No(404, "version_not_found", "nothing")),
+    ("GET /api/jobs/{job_id}/files", "response_type"): CHOICE,
     ("GET /api/engines", "response_type"): CHOICE,
     ("GET /api/engines/{engine}", "response_type"): CHOICE,
     ("GET /api/engines/for_filename", "filename"): text(
@@ -174,6 +180,10 @@ HEADERS: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/uploads", "Idempotency-Key"): {**KEY, "unknown": Yes(201)},
     ("GET /files/{job_id}/out.mp4", "Range"): RANGE,
     ("GET /files/{job_id}/out.mp4", "If-None-Match"): MATCH,
+    ("GET /", "If-None-Match"): MATCH,
+    ("GET /", "Accept-Encoding"): ENCODING,
+    ("GET /static/{file}", "If-None-Match"): MATCH,
+    ("GET /static/{file}", "Accept-Encoding"): ENCODING,
     ("GET /api/jobs", "If-None-Match"): MATCH,
     ("GET /api/jobs", "Accept-Encoding"): ENCODING,
     ("GET /api/jobs/long_poll", "Accept-Encoding"): ENCODING,

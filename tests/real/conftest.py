@@ -1,4 +1,4 @@
-"""Real pipelines of diffusers for these tests: tiny ones, made once."""
+"""What these tests share: real pipelines of diffusers, tiny ones made once, and the browser."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import HANG, need
+from tests.real.browser import axe, chromium, opened, served
+from tests.real.scenes import scenes
 from zeus.engine import extra
 
+__all__ = ["axe", "chromium", "made", "opened", "scenes", "served"]
 LIMIT = 5 * HANG
 HOW = f"{extra('inference')} brings what is needed; with torch==2.13.0 and no GPU, from where CPU builds are"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingface_hub")

@@ -24,8 +24,10 @@ from zeus.api.listening import listen
 from zeus.api.lists import JobLists
 from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
+from zeus.api.passing import Passing
 from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
+from zeus.api.site import SITE, Site, read_site
 from zeus.config import Config
 from zeus.errors import ConfigError
 from zeus.nodes.addresses import is_wide
@@ -62,16 +64,17 @@ class Node(msgspec.Struct, frozen=True):
     zeus: Zeus
 
 
-def make_app(zeus: Zeus) -> web.Application:
+def make_app(zeus: Zeus, site: Site) -> web.Application:
     """The application in front of a node."""
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
+    passing = Passing(zeus)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body, passing.pass_on],
         client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
-    app[ACCESS] = access
+    app[ACCESS], app[SITE] = access, site
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
     access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
@@ -86,7 +89,7 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
     async with open_zeus(config) as zeus, contextlib.AsyncExitStack() as stack:
         if needs_token(config):
             await _make_token(zeus)
-        app = make_app(zeus)
+        app = make_app(zeus, await asyncio.to_thread(read_site))
         runner = web.AppRunner(
             app, handle_signals=False, access_log=None, auto_decompress=False,
             shutdown_timeout=SHUTDOWN / 2, keepalive_timeout=KEEP_ALIVE,

@@ -22,6 +22,7 @@ FORWARDED = tuple(
 )
 """Headers that a proxy adds: a request that has one does not come from where its connection does."""
 FETCH_SITE = istr("Sec-Fetch-Site")
+FETCH_MODE = istr("Sec-Fetch-Mode")
 REMEMBERED = 128
 """Host names, and addresses, whose answer is kept: looking at one costs more than all the rest here."""
 
@@ -55,7 +56,7 @@ class Guard:
         sites = request.headers.getall(FETCH_SITE, [])
         if not origins and not sites:
             return
-        foreign_site = any(site not in ("same-origin", "none") for site in sites)
+        foreign_site = any(site not in ("same-origin", "none") for site in sites) and not _is_link(request)
         host = request.headers[HOST].lower()
         if foreign_site or any(origin.lower() not in (f"http://{host}", f"https://{host}") for origin in origins):
             raise Forbidden("Requests from another site's page are refused.", code="foreign_origin")
@@ -63,6 +64,11 @@ class Guard:
     def _is_known(self, host: str) -> bool:
         match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", host)
         return match is not None and (_is_address(match[1].strip("[]")) or match[1].lower() in self._names)
+
+
+def _is_link(request: web.Request) -> bool:
+    """Whether a person follows a link to the page, which holds nothing: in a chat or a wiki there may be one."""
+    return request.path == "/" and request.method == "GET" and request.headers.get(FETCH_MODE) == "navigate"
 
 
 def make_guard(config: Config) -> Guard:

@@ -25,6 +25,7 @@ from zeus.api import (
     outputs,
     presets,
     session,
+    site,
     snapshot,
     status,
     thumbnails,
@@ -52,6 +53,8 @@ class Route(msgspec.Struct, frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", site.page, PUBLIC),
+    Route("GET", "/static/{file:(?s:.+)}", site.static, PUBLIC),
     Route("GET", "/api/model-status", generate.model_status, READ),
     Route("POST", "/api/generate", generate.generate, SUBMIT),
     Route("GET", "/api/models", models.models, READ),

@@ -1,0 +1,8 @@
+// The table of the views: where each is, what it is called, and what brings it.
+
+/** `path` may have one `:name`; `nav` is the view's word and icon in the navigation, if it stands there. */
+export const VIEWS = [
+  { path: "/generate", nav: ["Generate", "generate"], load: () => import("./views/generate.js"), style: "generate" },
+  { path: "/new", nav: ["New job", "new"], load: () => import("./views/new.js"), style: "new" },
+  { path: "/settings", nav: ["Settings", "settings"], load: () => import("./views/settings.js"), style: "settings" },
+];
