@@ -133,6 +133,9 @@ async def test_whoever_does_not_know_the_code_learns_nothing(two: tuple[Node, No
         await guest.zeus.pairing.add(host.url, "12", None)
     with pytest.raises(BadInput, match=r"url: .*cannot be reached"):
         await guest.zeus.pairing.add("http://127.0.0.1:9", code, None)
+    for bad in ("http://[", "http://a:99999", "http://a:b", "http://[1::2"):
+        with pytest.raises(BadInput, match="url: "):
+            await guest.zeus.pairing.add(bad, code, None)
     with pytest.raises(BadInput, match="itself"):
         await host.zeus.pairing.add(host.url, host.zeus.pairing.begin().code, None)
     await guest.zeus.pairing.add(host.url, code, None)  # a wrong one before does no harm
