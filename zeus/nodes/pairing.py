@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from yarl import URL
 
 from zeus.errors import BadInput, Forbidden, ZeusError
+from zeus.nodes.addresses import is_wide
 from zeus.nodes.agreement import Key, Share, is_same, said
 from zeus.nodes.book import NodeBook
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
-from zeus.wire import Introduction, NodeView, PairConfirm, PairingCode, PairOffer, PairReply
+from zeus.wire import Introduction, NodeView, PairingCode, PairOffer, PairReply
 
 PATH = "/api/nodes/pair"
 LIFE = 60.0
@@ -26,6 +28,8 @@ MOST_CODES = 16
 """Codes that are good at once, each at a place of its own."""
 MOST = 16 << 10
 """Bytes of another node's answer."""
+MOST_WORDS = 300
+"""Characters of another node's refusal that are passed on."""
 WAIT = 10.0
 """Seconds that the other node gets for each answer."""
 FIRST_LOOK = 5.0
@@ -66,20 +70,20 @@ class Pairing:
         code = self._codes.get(offer.place)
         if code is None or code.tries >= TRIES:
             raise Forbidden("No such code is shown here, or not any more: show a new one.", code="wrong_code")
-        if offer.node.id == self._book.own_id:
-            raise BadInput("node: this is that node itself.", code="own_node")
+        if offer.id == self._book.own_id:
+            raise BadInput("id: this is that node itself.", code="own_node")
         code.tries += 1
         own, exchange = self._own(), secrets.token_hex(16)
         share, key = await asyncio.to_thread(_answer, code.digits, offer, own)
-        code.begun[exchange] = offer.node, key
+        code.begun[exchange] = offer, key
         return PairReply(exchange, own, share.public, key.host_proof)
 
-    async def confirm(self, confirm: PairConfirm) -> None:
+    async def confirm(self, exchange: str, proof: str) -> None:
         """It has the same key, so it does: trust it. Raises Forbidden."""
         self._sweep()
         for place, code in self._codes.items():
-            node, key = code.begun.get(confirm.exchange, (None, None))
-            if node is not None and key is not None and is_same(confirm.proof, key.guest_proof):
+            node, key = code.begun.get(exchange, (None, None))
+            if node is not None and key is not None and is_same(proof, key.guest_proof):
                 del self._codes[place]
                 return await self._trust(node, "", shown=key.guest_token, taken=key.host_token)
         raise Forbidden("The code is wrong, or it was used, or its minute is over.", code="wrong_code")
@@ -88,6 +92,10 @@ class Pairing:
         """Trust the node at a URL and have it trust this one: by a code that it shows, or by a token of it that may
         have it show one. Raises BadInput, or Forbidden `wrong_code`.
         """
+        try:
+            URL(url)
+        except ValueError as error:
+            raise BadInput(f"url: {url[:80]} is no URL.", code="invalid_field") from error
         digits = re.sub(r"[\s-]", "", code) if code is not None else await self._fetch_code(url, token)
         if not re.fullmatch(r"[0-9]{8}", digits):
             raise BadInput("code: it has 8 digits.", code="invalid_field")
@@ -116,8 +124,8 @@ class Pairing:
 
     async def _join(self, url: str, place: str, digits: str) -> tuple[Introduction, Key]:
         """Both halves of the exchange, as the node at which the code is typed. Raises BadInput or Forbidden."""
-        own, share = self._own(), await asyncio.to_thread(Share, digits)
-        offer = PairOffer(own, place, share.public)
+        own, share = _told_to(url, self._own()), await asyncio.to_thread(Share, digits)
+        offer = PairOffer(id=own.id, name=own.name, urls=own.urls, place=place, public=share.public)
         async with RenderServerProxy(url, trust=self._book.ssl_trust) as server:
             try:
                 answer = await server.request("POST", PATH, json=msgspec.to_builtins(offer), wait=WAIT, most=MOST)
@@ -128,8 +136,8 @@ class Pairing:
                 key = await asyncio.to_thread(share.key, reply.public, told)
                 if not is_same(reply.proof, key.host_proof):
                     raise Forbidden("code: it is wrong.", code="wrong_code")
-                confirm = PairConfirm(reply.exchange, key.guest_proof)
-                await server.request("POST", PATH, json=msgspec.to_builtins(confirm), wait=WAIT, most=MOST)
+                sent = {"proof": key.guest_proof}
+                await server.request("POST", f"{PATH}/{reply.exchange}", json=sent, wait=WAIT, most=MOST)
             except (ServerRefused, ServerUnreachable) as error:
                 raise _told(url, error) from error
         return reply.node, key
@@ -146,12 +154,20 @@ class Pairing:
 
 def _answer(digits: str, offer: PairOffer, own: Introduction) -> tuple[Share, Key]:
     share = Share(digits)
-    return share, share.key(offer.public, said(offer.place, offer.node, own, offer.public, share.public))
+    return share, share.key(offer.public, said(offer.place, offer, own, offer.public, share.public))
+
+
+def _told_to(url: str, own: Introduction) -> Introduction:
+    """This node as one at that URL is to know it: this machine's loopback means nothing to another."""
+    if is_wide(URL(url).host or ""):
+        return Introduction(own.id, own.name, [each for each in own.urls if is_wide(URL(each).host or "")])
+    return own
 
 
 def _told(url: str, error: ZeusError) -> ZeusError:
     """What another node's refusal is to the client that named it."""
     if isinstance(error, ServerRefused) and error.code in ("wrong_code", "own_node"):
         kind = Forbidden if error.code == "wrong_code" else BadInput
-        return kind(f"code: {error.message}" if kind is Forbidden else f"url: {error.message}", code=error.code)
-    return BadInput(f"url: {error.message}", code="node_unreachable")
+        field = "code" if kind is Forbidden else "url"
+        return kind(f"{field}: {error.message[:MOST_WORDS]}", code=error.code)
+    return BadInput(f"url: {error.message[:MOST_WORDS]}", code="node_unreachable")
