@@ -211,7 +211,7 @@ class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender sees it the size and the time of its last change, in seconds since 1970.
     """
 
-    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)")]
     path: Annotated[str, Meta(min_length=1, max_length=4096)]
     size: Annotated[int, Meta(ge=0)] | None = None
     modified: float | None = None
