@@ -183,7 +183,17 @@ def test_several_movies_are_one_job_each(
 
 
 def test_an_engine_of_a_plugin_has_its_form(served: NodeProcess, opened: Callable[..., Opened], tmp_path: Path) -> None:
-    page = opened(served.url).go("/new")
+    shown = opened(served.url)
+    shown.allow("status of 409")  # it may be looked at while it is removed, which is tried again
+    page = shown.go("/new")
+    dragged = page.evaluate_handle(
+        "() => { const all = new DataTransfer(); all.items.add(new File(['x'], 'dropped.noop')); return all; }"
+    )
+    page.dispatch_event("main h1", "dragenter", {"dataTransfer": dragged})
+    expect(page.locator(".new.is-over")).to_be_visible()
+    page.dispatch_event("main h1", "drop", {"dataTransfer": dragged})
+    expect(page.locator(".new.is-over")).to_have_count(0)
+    page.get_by_role("button", name="Remove dropped.noop").click()
     (tmp_path / "words.noop").write_text("hello")
     with page.expect_file_chooser() as chosen:
         page.get_by_role("button", name="Choose files").click()
