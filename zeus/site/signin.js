@@ -63,7 +63,11 @@ export function tokenForm(onsigned = () => {}) {
     { class: "stack", onsubmit: submit },
     el("label", { class: "label", for: id }, "Token"),
     field,
-    el("p", { class: "help", id: `${id}-help` }, "The owner’s is in the file “token” of the node’s storage folder; “zeus token add NAME” makes others."),
+    el(
+      "p",
+      { class: "help", id: `${id}-help` },
+      "The owner’s is in the file “token” of the node’s storage folder; “zeus token add NAME” makes others.",
+    ),
     problem,
     el("div", { class: "row end" }, button),
   );
