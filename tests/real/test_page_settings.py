@@ -49,7 +49,7 @@ def test_every_view_fits(served: NodeProcess, opened: Callable[..., Opened], siz
     for name in names:
         page.get_by_role("link", name=name.strip(), exact=True).click()
         expect(page.locator("main h1").first).to_be_attached()
-        shown.check()
+        shown.fits()
         shown.shoot(f"fits-{name.strip().lower().replace(' ', '-')}")
 
 

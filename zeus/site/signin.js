@@ -33,8 +33,15 @@ export function tokenForm(onsigned = () => {}) {
   const id = uniqueId("token");
   const problem = el("p", { class: "problem", role: "alert", id: `${id}-problem` });
   const field = el("input", {
-    class: "input", type: "password", name: "token", id, autocomplete: "current-password", required: true,
-    maxlength: 1000, "aria-describedby": `${id}-help ${id}-problem`, spellcheck: "false",
+    class: "input",
+    type: "password",
+    name: "token",
+    id,
+    autocomplete: "current-password",
+    required: true,
+    maxlength: 1000,
+    "aria-describedby": `${id}-help ${id}-problem`,
+    spellcheck: "false",
   });
   const button = el("button", { class: "button primary" }, "Sign in");
   const submit = async (event) => {
@@ -51,10 +58,16 @@ export function tokenForm(onsigned = () => {}) {
       button.disabled = false;
     }
   };
-  return el("form", { class: "stack", onsubmit: submit },
+  return el(
+    "form",
+    { class: "stack", onsubmit: submit },
     el("label", { class: "label", for: id }, "Token"),
     field,
-    el("p", { class: "help", id: `${id}-help` }, "On the node's machine, “zeus token show” prints it."),
+    el(
+      "p",
+      { class: "help", id: `${id}-help` },
+      "The owner’s is in the file “token” of the node’s storage folder; “zeus token add NAME” makes others.",
+    ),
     problem,
     el("div", { class: "row end" }, button),
   );
@@ -68,7 +81,9 @@ export function askForToken() {
     const dialog = el(
       "dialog",
       { class: "dialog sign-in", "aria-labelledby": "sign-in-title", oncancel: (event) => event.preventDefault() },
-      el("div", { class: "dialog-body" },
+      el(
+        "div",
+        { class: "dialog-body" },
         el("h2", { id: "sign-in-title" }, "Sign in to this node"),
         el("p", { class: "muted" }, "It can be reached from other machines, so it asks who you are."),
         tokenForm(() => {

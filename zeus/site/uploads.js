@@ -106,7 +106,7 @@ export class Upload extends EventTarget {
     await this._ask(this.id);
   }
 
-  /** Send one piece; status 0 when no answer came. An XMLHttpRequest, since fetch tells no progress of what it sends. */
+  /** Send one piece; status 0 when no answer came. An XMLHttpRequest: fetch tells no progress of what it sends. */
   _patch(offset) {
     return new Promise((resolve, reject) => {
       const call = new XMLHttpRequest();
