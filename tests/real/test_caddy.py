@@ -56,7 +56,8 @@ def free_ports(count: int) -> list[int]:
 async def nodes(spawn_node: Callable[..., NodeProcess]) -> Sequence[NodeProcess]:
     made = []
     for name, port in zip(NAMES, free_ports(3), strict=True):
-        node = spawn_node(name, node={"name": name, "storage": ""}, http={"port": port}, network={"heartbeat": 0.5, "patience": HANG},
+        node = spawn_node(name, node={"name": name, "storage": ""}, http={"port": port},
+                          network={"heartbeat": 0.5, "patience": HANG},
                           engines={"video": {"offline": True, "slots": 2}})  # fmt: skip
         storage = node.folder / "storage"
         storage.mkdir()

@@ -100,7 +100,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     patience: Annotated[
         float,
         Meta(
-            ge=0, le=300, description="Seconds that a request waits for the node that holds its job and has just gone"
+            ge=0, le=300, description="Seconds that requests wait for the node that holds their job and has just gone"
         ),
     ] = 10.0
     lease: Annotated[
