@@ -6,13 +6,27 @@ A client ignores fields that it does not know. Times are RFC 3339 UTC strings, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 MOST = (1 << 31) - 1
 """Of what another node counts."""
+FRAME_LIMIT = 1_048_574
+"""The highest frame number that Blender knows."""
+FrameNumber = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
+NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
+NodeUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,255}$(?!\n)", examples=["http://render-1:8080"])]
+Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
+
+
+def time_text(seconds: float | None) -> str | None:
+    """A time since 1970 as RFC 3339 in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -113,6 +127,16 @@ class FrameList(msgspec.Struct, frozen=True):
     total: int
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """One output: `frame` is the one with which it was published, in `seconds`; None for what came at the end."""
+
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+    frame: int | None = None
+    seconds: float | None = None
+
+
 class JobChanges(msgspec.Struct, frozen=True):
     """The jobs that changed since a token, and the ids of those that were removed."""
 
@@ -146,15 +170,49 @@ class WhyView(msgspec.Struct, frozen=True):
     nodes: Sequence[Refusal]
 
 
+class DemandView(msgspec.Struct, frozen=True):
+    """What a job asks of its place: "gpu", "gpu:N" or "", the bytes of GPU memory that it wants and needs at least, and
+    the generation model that must be ready there.
+    """
+
+    gpu: Annotated[str, Meta(pattern=r"^(gpu(:\d{1,3})?)?$")] = ""
+    memory: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    least: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    model: Annotated[str, Meta(max_length=200)] = ""
+
+
 class DryRun(msgspec.Struct, frozen=True):
-    """What a job would be, and which nodes could run it."""
+    """What a job would be, and which nodes could run it.
+
+    `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`:
+    "" or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
+    archive, the file that is meant.
+    """
 
     valid: bool
-    renderer: str
+    renderer: Annotated[str, Meta(max_length=64)]
     args: Mapping[str, Any]
-    start_frame: int | None
-    end_frame: int | None
+    start_frame: FrameNumber | None
+    end_frame: FrameNumber | None
     nodes: Sequence[Refusal]
+    renderer_version: Annotated[str, Meta(max_length=64)] = ""
+    frame_step: Annotated[int, Meta(ge=1, le=MOST)] = 1
+    publishes: Literal["whole", "each"] = "whole"
+    splits: Literal["", "frames", "parts"] = ""
+    joins: bool = False
+    demand: DemandView = DemandView()
+    project_file: Annotated[str, Meta(max_length=1024)] | None = None
+
+
+class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file in a folder that two nodes share: the folder's name, the path in it with slashes, and of the file as the
+    sender sees it the size and the time of its last change, in seconds since 1970.
+    """
+
+    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    size: Annotated[int, Meta(ge=0)] | None = None
+    modified: float | None = None
 
 
 class JobAccepted(msgspec.Struct, frozen=True):
@@ -360,51 +418,61 @@ class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Sequence[GpuUse] = ()
 
 
+Word = Annotated[str, Meta(max_length=256)]
+Words = Annotated[Sequence[Word], Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+
+
 class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     """What a node can do with one engine, of which `free` of at most `slots` tasks could start now.
 
-    `seconds`: what a frame took there of late, None where none was made. `models`: those that are ready.
+    `seconds`: what a frame took there of late, None where none was made. `models`: those whose weights are there;
+    `model`: the one of jobs that name none. `inspects`: whether it looks into a job's input before it takes the job.
     """
 
     available: bool
     reason: str | None = None
-    slots: Annotated[int, Meta(ge=0, le=MOST)] = 0
-    free: Annotated[int, Meta(ge=0, le=MOST)] = 0
-    versions: Sequence[VersionView] = ()
-    publishes: str = "whole"
+    slots: Count = 0
+    free: Count = 0
+    versions: Annotated[Sequence[VersionView], Meta(max_length=256)] = ()
+    publishes: Word = "whole"
     needs_input: bool = True
-    extensions: Sequence[str] = ()
-    export_formats: Sequence[str] = ()
-    models: Sequence[str] = ()
+    extensions: Words = ()
+    export_formats: Words = ()
+    models: Words = ()
+    model: Word | None = None
+    inspects: bool = False
     seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
 class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a node is at: a running job; `origin` is the id of the node whose job it is a share of."""
 
-    job_id: str
+    job_id: Word
     name: str
-    renderer: str
-    percent_complete: int
-    origin: str | None = None
+    renderer: Word
+    percent_complete: Annotated[int, Meta(ge=0, le=100)]
+    origin: Word | None = None
 
 
 class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself to others: who it is, what it can do and what it is at.
 
     `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score.
+    `shares`: the folders of `[paths]` that are there, each by its name with its mark.
     """
 
-    id: str
-    name: str
-    start: str
+    id: NodeId
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    start: Word
     status: StatusView
-    engines: Mapping[str, NodeEngine]
-    slots: int
-    free: int
-    tasks: Sequence[NodeTask] = ()
-    tags: Sequence[str] = ()
-    benchmark: float | None = None
+    engines: Annotated[Mapping[Word, NodeEngine], Meta(max_length=256)]
+    slots: Count
+    free: Count
+    tasks: Annotated[Sequence[NodeTask], Meta(max_length=1024)] = ()
+    tags: Words = ()
+    benchmark: Annotated[float, Meta(ge=0)] | None = None
+    shares: Annotated[Mapping[Word, Word], Meta(max_length=256)] = {}
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -441,6 +509,62 @@ class NodeList(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str
 
 
+class PairingCode(msgspec.Struct, frozen=True):
+    """A code for people to type at another node, good once and for so many seconds."""
+
+    code: str
+    seconds: float
+
+
+class Introduction(msgspec.Struct, frozen=True):
+    """Who a node is and where it can be reached, as it says itself when it is paired."""
+
+    id: NodeId
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    urls: Annotated[Sequence[NodeUrl], Meta(max_length=16)] = ()
+
+
+class PairOffer(Introduction, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A node that knows a code begins to show it: `place` are the code's first digits, `public` its share of a key."""
+
+    place: Annotated[str, Meta(pattern=r"^[0-9]{2}$(?!\n)", examples=["42"])]
+    public: Hex
+
+
+class PairConfirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """It ends with the proof that it has the same key."""
+
+    proof: Hex
+
+
+class PairReply(msgspec.Struct, frozen=True):
+    """The other node, its share of the key, and its proof that it has it."""
+
+    exchange: Hex
+    node: Introduction
+    public: Hex
+    proof: Hex
+
+
+class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks a node to prove that it is the one that `node` was paired with. `address` is where it was asked: HOST:PORT,
+    or "" where only the owner can know whether that is one of its own.
+    """
+
+    node: NodeId
+    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,64}$(?!\n)", examples=["0" * 32])]
+    address: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """Who a node is; `proof` is None where it was not paired with the one that asks. `open`: it asks for no token."""
+
+    id: NodeId
+    name: Annotated[str, Meta(max_length=63)]
+    open: bool
+    proof: Annotated[str, Meta(max_length=64)] | None = None
+
+
 class SessionView(msgspec.Struct, frozen=True):
     """Whom a session belongs to."""
 
@@ -456,11 +580,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str
 
 
+class ServerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as another one knows it; of one that does not answer, `offline`, there is nothing more to say."""
+
+    status: StatusView | None
+    jobs: Sequence[JobView]
+    timestamp: str
+    offline: bool = False
+
+
 class FullStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Every node that this one knows, by name."""
+    """Every node that this one uses, by this one's word for it."""
 
     timestamp: str
-    servers: Mapping[str, Snapshot]
+    servers: Mapping[str, ServerSnapshot]
 
 
 class PresetView(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ class Body(NamedTuple):
     own: Mapping[str, Any]
     fields: Mapping[str, Outcomes]
     within: str = ""
-    """The list in the request that it is an item of."""
+    """The field of the request that holds it, or a list of such."""
+    is_item: bool = True
 
 
 GENERATE: Mapping[str, Outcomes] = {
@@ -71,6 +72,22 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "depends_on": LIST,
     "not_before": words(INVALID, null=MADE),
     "max_attempts": count(null=MADE),
+    "tags": LIST,
+    "share": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+    "shared": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+}
+STRANGER = No(400, "unsupported_field", "share")
+"""Of what only other nodes may say, wrong or right."""
+SHARED: Mapping[str, Outcomes] = {
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
+    "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
+    "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
+    "modified": measure(STRANGER, null=STRANGER),
+}
+SHARE: Mapping[str, Outcomes] = {
+    "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "attempt": count(absent=INVALID),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
 UPLOAD: Mapping[str, Outcomes] = {
@@ -97,13 +114,41 @@ DELETE: Mapping[str, Outcomes] = {
     "cpu": words(INVALID, null=NO_VERSION),
 }
 
+NOBODY, NO_CODE = No(400, "node_unreachable", "url"), No(403, "wrong_code", "code")
+NEW_NODE: Mapping[str, Outcomes] = {
+    "url": words(INVALID, absent=INVALID),
+    "code": words(INVALID, null=NOBODY),
+    "token": words(INVALID, null=NOBODY, unknown=NOBODY),
+}
+CHALLENGE: Mapping[str, Outcomes] = {
+    "node": words(INVALID, absent=INVALID, unknown=MADE),
+    "nonce": words(INVALID, absent=INVALID),
+    "address": words(No(403, "other_address"), null=INVALID, empty=MADE, long=INVALID),
+}
+PAIR_OFFER: Mapping[str, Outcomes] = {
+    "id": words(INVALID, absent=INVALID, unknown=NO_CODE),
+    "name": words(INVALID, absent=INVALID, **each(NO_CODE, "unknown", "nul", "newline")),
+    "urls": {"null": INVALID, "type": INVALID, "item": INVALID, "long": INVALID, "empty": NO_CODE},
+    "place": words(INVALID, absent=INVALID),
+    "public": words(INVALID, absent=INVALID),
+}
+PAIR_CONFIRM: Mapping[str, Outcomes] = {"proof": words(INVALID, absent=INVALID)}
+
 BODIES: Mapping[str, Body] = {
     "DeleteVersion": Body("POST /api/engines/delete", {"engine": "tooled", "version": "9.9.9"}, DELETE),
     "GenerateRequest": Body("POST /api/generate", GOOD["POST /api/generate"].body, GENERATE),
     "CreateVideo": Body("POST /v1/videos", GOOD["POST /v1/videos"].body, VIDEO),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
+    "SharedFile": Body("POST /api/add_job", {"share": "show", "path": "a.noop"}, SHARED, "shared", is_item=False),
+    "ShareOf": Body(
+        "POST /api/add_job", {"node": "a", "job_id": "b", "attempt": 1}, SHARE, within="share", is_item=False
+    ),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
+    "NewNode": Body("POST /api/nodes", GOOD["POST /api/nodes"].body, NEW_NODE),
+    "Challenge": Body("POST /api/nodes/prove", GOOD["POST /api/nodes/prove"].body, CHALLENGE),
+    "PairOffer": Body("POST /api/nodes/pair", GOOD["POST /api/nodes/pair"].body, PAIR_OFFER),
+    "PairConfirm": Body("POST /api/nodes/pair/{exchange}", GOOD["POST /api/nodes/pair/{exchange}"].body, PAIR_CONFIRM),
     "SignIn": Body("POST /api/session", GOOD["POST /api/session"].body, SESSION),
     "SubjobUpdate": Body(
         "POST /api/jobs/{job_id}/subjob_update", GOOD["POST /api/jobs/{job_id}/subjob_update"].body, UPDATE

@@ -19,16 +19,19 @@ from zeus.api.access import Access
 from zeus.api.connections import Connections
 from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import accept_body, make_guard, needs_token
-from zeus.api.keys import ACCESS, ADDRESS, BODIES, DOCUMENT, LISTS, ZEUS
-from zeus.api.listening import Address, listen
+from zeus.api.keys import ACCESS, BODIES, DOCUMENT, LISTS, ZEUS
+from zeus.api.listening import listen
 from zeus.api.lists import JobLists
 from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
+from zeus.api.passing import Passing
 from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
 from zeus.api.site import SITE, Site, read_site
 from zeus.config import Config
 from zeus.errors import ConfigError
+from zeus.nodes.addresses import is_wide
+from zeus.nodes.certificates import server_context
 from zeus.server import Zeus, open_zeus
 from zeus.tokens import Tokens, ensure_owner
 
@@ -65,12 +68,13 @@ def make_app(zeus: Zeus, site: Site) -> web.Application:
     """The application in front of a node."""
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
+    passing = Passing(zeus)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body, passing.pass_on],
         client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
-    app[ACCESS], app[ADDRESS], app[SITE] = access, Address(), site
+    app[ACCESS], app[SITE] = access, site
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
     access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
@@ -81,6 +85,7 @@ def make_app(zeus: Zeus, site: Site) -> web.Application:
 @contextlib.asynccontextmanager
 async def running_node(config: Config) -> AsyncIterator[Node]:
     """A node with its HTTP door open: opened last, closed first. Raises ConfigError, StorageInUse or StoreFailed."""
+    tls = await asyncio.to_thread(server_context, config.http)
     async with open_zeus(config) as zeus, contextlib.AsyncExitStack() as stack:
         if needs_token(config):
             await _make_token(zeus)
@@ -93,10 +98,13 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
         sockets, address = await listen(config.http, zeus.files.root / "socket")
-        app[ADDRESS].url, app[ADDRESS].port = address.url, address.port
-        connections = Connections(runner.server, config.http)
+        zeus.address.take(address)
+        connections = Connections(runner.server, config.http, tls)
         stack.push_async_callback(connections.close)
         connections.open(sockets)
+        zeus.nodes.start(zeus.portraits.portrait)
+        if is_discovered(config):
+            zeus.discovery.start()
         yield Node(address.url, zeus)
 
 
@@ -116,6 +124,12 @@ async def serve(config: Config, *, announce: Callable[[str], None]) -> int:
             log.critical("%s", node.zeus.failed.result().message)
             return EXIT_STORE_FAILED
     return 0
+
+
+def is_discovered(config: Config) -> bool:
+    """Whether the node announces itself and looks for others."""
+    wanted = config.network.discovery
+    return wanted == "on" or (wanted == "auto" and is_wide(config.http.host))
 
 
 async def _make_token(zeus: Zeus) -> None:

@@ -42,6 +42,10 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "auto"
     debug: Annotated[bool, Meta(description="Log more, and answer under /api/_debug")] = False
+    tags: Annotated[
+        tuple[Annotated[str, Meta(pattern=NODE_NAME)], ...],
+        Meta(max_length=32, description="Words for what this node has; a job may ask for nodes that have its tags"),
+    ] = ()
 
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,6 +56,12 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on. 0 takes any that is free")] = 8080
     open: Annotated[bool, Meta(description="Ask for no token: whoever reaches the port may do everything")] = False
+    certificate: Annotated[
+        str, Meta(description="A PEM file with this node's certificate: with it the node speaks HTTPS alone")
+    ] = ""
+    key: Annotated[str, Meta(description="A PEM file with the certificate's key, where it is not in the same file")] = (
+        ""
+    )
     allowed_hosts: Annotated[Texts, Meta(description="More names that this node is reached by, such as a proxy's")] = ()
     max_json_bytes: Annotated[int, Meta(ge=1024, description="The largest JSON body")] = MIB
     max_upload_bytes: Annotated[int, Meta(ge=1, description="The largest upload")] = 100 * GIB
@@ -66,6 +76,42 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0
 
 
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other nodes"""
+
+    discovery: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|on|off)$",
+            title="auto, on or off",
+            description="Announce this node by multicast and look for others. auto: when it listens beyond loopback",
+        ),
+    ] = "auto"
+    interfaces: Annotated[
+        Texts, Meta(description="The network interfaces of discovery, such as eth0. Empty: all that lead elsewhere")
+    ] = ()
+    peers: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/]+/?$")], ...],
+        Meta(max_length=64, description="Nodes that multicast does not reach, such as http://render-1:8080"),
+    ] = ()
+    heartbeat: Annotated[
+        float, Meta(ge=0.05, le=60, description="Seconds between two looks at a node; five missed: it is offline")
+    ] = 2.0
+    lease: Annotated[
+        float, Meta(gt=0, le=86400, description="Seconds without a sign of a node after which its work goes elsewhere")
+    ] = 30.0
+    grace: Annotated[
+        float,
+        Meta(ge=0, le=86400, description="Seconds besides that a node gets to answer after a start of this one"),
+    ] = 60.0
+    hold: Annotated[
+        float, Meta(gt=0, le=31_536_000, description="Seconds that files made for another node wait to be fetched")
+    ] = 86400.0
+    ca: Annotated[
+        str, Meta(description="A PEM file of certificates that are believed beside the system's, at other nodes")
+    ] = ""
+
+
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How jobs are run"""
 
@@ -74,6 +120,9 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_delay: Annotated[
         float, Meta(ge=0, le=300, description="Seconds before another attempt, doubled each time, at most 300")
     ] = 5.0
+    chunk_seconds: Annotated[
+        float, Meta(ge=1, le=86400, description="Seconds that a piece of a job takes which is split over nodes")
+    ] = 60.0
 
 
 class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,8 +135,11 @@ class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Engines beyond Zeus's own"""
+    """Engines"""
 
+    own: Annotated[
+        bool, Meta(description="Load Zeus's own engines. false: a node that only gives jobs to others needs none")
+    ] = True
     folders: Annotated[Texts, Meta(description="More folders of engines, searched after Zeus's own")] = ()
 
 
@@ -118,11 +170,20 @@ class EngineConfig(msgspec.Struct, frozen=True):
     )
 
 
+class PathConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A folder that several machines see, by the path that it has on each system"""
+
+    linux: Annotated[str, Meta(description="Where it is on Linux")] = ""
+    windows: Annotated[str, Meta(description="Where it is on Windows")] = ""
+    macos: Annotated[str, Meta(description="Where it is on macOS")] = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a node."""
 
     node: NodeConfig = msgspec.field(default_factory=NodeConfig)
     http: HttpConfig = msgspec.field(default_factory=HttpConfig)
+    network: NetworkConfig = msgspec.field(default_factory=NetworkConfig)
     jobs: JobsConfig = msgspec.field(default_factory=JobsConfig)
     files: FilesConfig = msgspec.field(default_factory=FilesConfig)
     plugins: PluginsConfig = msgspec.field(default_factory=PluginsConfig)
@@ -131,6 +192,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[engines.NAME]: the fields of EngineConfig, the rest is the engine's own."""
     models: dict[str, ModelSettings] = msgspec.field(default_factory=dict)
     """[models.NAME]"""
+    paths: dict[str, PathConfig] = msgspec.field(default_factory=dict)
+    """[paths.NAME]"""
 
     def engine(self, name: str) -> EngineConfig:
         """Zeus's own settings of one engine."""
@@ -152,10 +215,12 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
-NAMED = ("engines", "models")
+NAMED = ("engines", "models", "paths")
 """The sections that have a section for each of what they are about."""
 MODEL_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(ModelSettings)}
 """[models.NAME]: the types of all settings."""
+PATH_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(PathConfig)}
+"""[paths.NAME]: the types of all settings."""
 ENGINE_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineConfig)}
 """[engines.NAME]: the types of the settings that are Zeus's own."""
 SECTIONS: dict[str, dict[str, Any]] = {
