@@ -20,7 +20,7 @@ from tests.nodes import BEAT, a_node, befriend, impostor, peer_of, until
 from zeus import portrait as portraits
 from zeus.api.app import Node
 from zeus.errors import BadInput, ConfigError, Forbidden
-from zeus.model import NewJob
+from zeus.model import Demand, NewJob
 from zeus.model import Share as JobShare
 from zeus.nodes import sightings
 from zeus.nodes.agreement import PRIME, Share, said
@@ -404,7 +404,8 @@ async def test_the_portrait_says_what_a_node_can_do_and_is_at(
         assert (task.job_id, task.renderer, task.origin) == (job_id, "noop", None)
         await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
         share = JobShare(own_id(two), "theirs", 1)
-        job = NewJob("share", "a share", "noop", "latest", b'{"seconds": 30}', time.time(), share=share)
+        args, here = b'{"seconds": 30}', Demand(here=True)
+        job = NewJob("share", "a share", "noop", "latest", args, time.time(), share=share, demand=here)
         await one.zeus.jobs._store.add_jobs([job])
         await until(
             lambda: [each.origin for each in peer_of(two, one).portrait.tasks] == [own_id(two)],  # type: ignore[union-attr]
