@@ -403,12 +403,12 @@ async def test_the_portrait_says_what_a_node_can_do_and_is_at(
         [task] = said.tasks
         assert (task.job_id, task.renderer, task.origin) == (job_id, "noop", None)
         await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
-        share = JobShare(own_id(two), "theirs", 1)
+        share = JobShare(OTHER, "theirs", 1)
         args, here = b'{"seconds": 30}', Demand(here=True)
         job = NewJob("share", "a share", "noop", "latest", args, time.time(), share=share, demand=here)
         await one.zeus.jobs._store.add_jobs([job])
         await until(
-            lambda: [each.origin for each in peer_of(two, one).portrait.tasks] == [own_id(two)],  # type: ignore[union-attr]
+            lambda: [each.origin for each in peer_of(two, one).portrait.tasks] == [OTHER],  # type: ignore[union-attr]
             "it says for whom it works",
         )
         status, body = await api.get("/api/nodes?history=3600")
