@@ -155,7 +155,8 @@ class Connection:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             path = self.url.removeprefix("unix:")
-            trusting = aiohttp.TCPConnector(ssl=self._trust or True)
+            # Any number at once: requests that wait for news must not hold up those that ask for a sign of life.
+            trusting = aiohttp.TCPConnector(ssl=self._trust or True, limit=0)
             connector = aiohttp.UnixConnector(path) if path != self.url else trusting
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
