@@ -113,6 +113,7 @@ async def test_a_wide_node_is_reached_by_what_it_announces(
 
 
 def test_only_a_wide_node_has_addresses_for_others() -> None:
-    assert lan_urls(HttpConfig(), 80) == lan_urls(HttpConfig(host="192.0.2.1"), 80) == []
+    assert lan_urls(HttpConfig(), 80) == []
+    assert lan_urls(HttpConfig(host="192.0.2.1"), 80) == ["http://192.0.2.1:80"]
     for url in lan_urls(HttpConfig(host="0.0.0.0"), 80):
         assert not ipaddress.ip_address(url.removeprefix("http://").removesuffix(":80")).is_loopback

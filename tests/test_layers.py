@@ -25,10 +25,11 @@ LAYERS = (
     "reasons",
     "schedule",
     "inspection projects",
+    "portrait",
     "progress catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " gpus guardian names peers failpoint tokens downloads unpack selection",
+    " gpus guardian names peers failpoint tokens downloads unpack selection nodes",
     "engine config wire versions",
     "errors model",
 )

@@ -30,6 +30,11 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.model import Place
+from zeus.nodes.addresses import Address
+from zeus.nodes.book import NodeBook
+from zeus.nodes.pairing import Pairing
+from zeus.nodes.trust import Trust
+from zeus.portrait import Portraits
 from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
@@ -42,6 +47,7 @@ from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.wire import Introduction
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +73,10 @@ class Zeus(msgspec.Struct, frozen=True):
     downloads: Downloads
     benchmarks: Benchmarks
     tools: LocalTools
+    address: Address
+    nodes: NodeBook
+    pairing: Pairing
+    portraits: Portraits
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -95,6 +105,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await asyncio.to_thread(_open_models, registry, files.models)
         store = await Store.open(files.database, feed.announce, fail)
         stack.push_async_callback(store.close)
+        address, trust = Address(), Trust(files.root)
+        await trust.load()
+        nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
+        stack.push_async_callback(nodes.close)
+        pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
         stack.push_async_callback(children.close)
         media = Media(children)
@@ -120,6 +135,11 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
         catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
         stack.callback(catalog.close)
+        start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
+        portraits = Portraits(
+            config, start, address, store, catalog, progress, benchmarks,
+            dispatcher.places, runner.free_places, runner.running,
+        )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
         submissions = Submissions(
             registry,
@@ -140,6 +160,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             _essential(progress.run(), fail),
             _essential(recover_later(store, files, unsettled), fail),
             _essential(uploads.run(), fail),
+            _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
@@ -148,9 +169,10 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
         yield Zeus(
-            config, uuid.uuid4().hex[:12], feed, files, jobs, uploads, inspections, projects, reasons,
+            config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
-            Presets(registry, files.root / "presets.yaml"), downloads, Benchmarks(files, tools), tools, failed,
+            Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
+            address, nodes, pairing, portraits, failed,
         )  # fmt: skip
 
 

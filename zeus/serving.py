@@ -51,7 +51,7 @@ def _serve(config: Config) -> int:
 def _with_lan(config: Config, url: str) -> str:
     """A node's URL on this machine, and before it those by which others reach it."""
     port = url.rpartition(":")[2]
-    return " and ".join([*(lan_urls(config.http, int(port)) if port.isdecimal() else ()), url])
+    return " and ".join(dict.fromkeys([*(lan_urls(config.http, int(port)) if port.isdecimal() else ()), url]))
 
 
 if __name__ == "__main__":

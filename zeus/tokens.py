@@ -72,12 +72,16 @@ class Tokens:
 
     def of(self, secret: str) -> Token | None:
         """The token that has this secret."""
-        return self.with_digest(_digest(secret))
+        return self.with_digest(digest_of(secret))
 
     def with_digest(self, sha256: str) -> Token | None:
         """The token whose secret has this digest; each one is compared, in constant time."""
         found = [token for token in self._present() if hmac.compare_digest(token.sha256, sha256)]
         return found[0] if found else None
+
+    def named(self, name: str) -> Token | None:
+        """The token of this name."""
+        return next((token for token in self._present() if token.name == name), None)
 
     def _present(self) -> tuple[Token, ...]:
         """All tokens. None of them while a file is damaged."""
@@ -95,7 +99,7 @@ class Tokens:
 def ensure_owner(storage: Path) -> None:
     """Make the owner's token where there is none, or an empty one."""
     if owner_secret(storage) is None:
-        _write(storage / OWNER_FILE, _new_secret().encode() + b"\n")
+        write_secret(storage / OWNER_FILE, _new_secret().encode() + b"\n")
 
 
 def owner_secret(storage: Path) -> str | None:
@@ -113,7 +117,7 @@ def list_tokens(storage: Path) -> list[Token]:
     if secret is None:
         return named
     made = (storage / OWNER_FILE).stat().st_mtime
-    return [Token(OWNER, frozenset(Scope), _digest(secret), made), *named]
+    return [Token(OWNER, frozenset(Scope), digest_of(secret), made), *named]
 
 
 def add_token(storage: Path, name: str, scopes: Iterable[Scope]) -> str:
@@ -125,8 +129,15 @@ def add_token(storage: Path, name: str, scopes: Iterable[Scope]) -> str:
         known = _named(storage)
         if any(token.name == name for token in known):
             raise Conflict(f'There is a token "{name}" already; remove it first.')
-        _write_named(storage, [*known, Token(name, frozenset(scopes), _digest(secret), time.time())])
+        _write_named(storage, [*known, Token(name, frozenset(scopes), digest_of(secret), time.time())])
     return secret
+
+
+def put_token(storage: Path, name: str, scopes: Iterable[Scope], secret: str) -> None:
+    """Keep a token whose secret is agreed on, in place of one of that name. Raises TokensDamaged."""
+    with _alone(storage):
+        others = [token for token in _named(storage) if token.name != name]
+        _write_named(storage, [*others, Token(name, frozenset(scopes), digest_of(secret), time.time())])
 
 
 def remove_token(storage: Path, name: str) -> None:
@@ -153,10 +164,10 @@ def _named(storage: Path) -> list[Token]:
 
 
 def _write_named(storage: Path, tokens: Sequence[Token]) -> None:
-    _write(storage / NAMED_FILE, msgspec.json.format(msgspec.json.encode(tokens, order="sorted")) + b"\n")
+    write_secret(storage / NAMED_FILE, msgspec.json.format(msgspec.json.encode(tokens, order="sorted")) + b"\n")
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_secret(path: Path, content: bytes) -> None:
     """Write a file for its owner's eyes alone, whole or not at all."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -195,5 +206,6 @@ def _new_secret() -> str:
     return secrets.token_urlsafe(24)
 
 
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

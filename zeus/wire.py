@@ -6,6 +6,7 @@ A client ignores fields that it does not know. Times are RFC 3339 UTC strings, s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -13,6 +14,16 @@ from msgspec import Meta
 
 MOST = (1 << 31) - 1
 """Of what another node counts."""
+NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
+NodeUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]{1,255}/?$", examples=["http://render-1:8080"])]
+Hex = Annotated[str, Meta(pattern="^[0-9a-f]{1,512}$")]
+
+
+def time_text(seconds: float | None) -> str | None:
+    """A time since 1970 as RFC 3339 in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -360,33 +371,39 @@ class EngineAvailability(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Sequence[GpuUse] = ()
 
 
+Word = Annotated[str, Meta(max_length=256)]
+Words = Annotated[Sequence[Word], Meta(max_length=256)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+
+
 class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     """What a node can do with one engine, of which `free` of at most `slots` tasks could start now.
 
-    `seconds`: what a frame took there of late, None where none was made. `models`: those that are ready.
+    `seconds`: what a frame took there of late, None where none was made. `models`: those whose weights
+    are there.
     """
 
     available: bool
     reason: str | None = None
-    slots: Annotated[int, Meta(ge=0, le=MOST)] = 0
-    free: Annotated[int, Meta(ge=0, le=MOST)] = 0
-    versions: Sequence[VersionView] = ()
-    publishes: str = "whole"
+    slots: Count = 0
+    free: Count = 0
+    versions: Annotated[Sequence[VersionView], Meta(max_length=256)] = ()
+    publishes: Word = "whole"
     needs_input: bool = True
-    extensions: Sequence[str] = ()
-    export_formats: Sequence[str] = ()
-    models: Sequence[str] = ()
+    extensions: Words = ()
+    export_formats: Words = ()
+    models: Words = ()
     seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
 class NodeTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a node is at: a running job; `origin` is the id of the node whose job it is a share of."""
 
-    job_id: str
+    job_id: Word
     name: str
-    renderer: str
-    percent_complete: int
-    origin: str | None = None
+    renderer: Word
+    percent_complete: Annotated[int, Meta(ge=0, le=100)]
+    origin: Word | None = None
 
 
 class Portrait(msgspec.Struct, frozen=True, kw_only=True):
@@ -395,16 +412,16 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score.
     """
 
-    id: str
-    name: str
-    start: str
+    id: NodeId
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    start: Word
     status: StatusView
-    engines: Mapping[str, NodeEngine]
-    slots: int
-    free: int
-    tasks: Sequence[NodeTask] = ()
-    tags: Sequence[str] = ()
-    benchmark: float | None = None
+    engines: Annotated[Mapping[Word, NodeEngine], Meta(max_length=256)]
+    slots: Count
+    free: Count
+    tasks: Annotated[Sequence[NodeTask], Meta(max_length=1024)] = ()
+    tags: Words = ()
+    benchmark: Annotated[float, Meta(ge=0)] | None = None
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -439,6 +456,64 @@ class NodeList(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: Sequence[NodeView]
     timestamp: str
+
+
+class PairingCode(msgspec.Struct, frozen=True):
+    """A code for people to type at another node, good once and for so many seconds."""
+
+    code: str
+    seconds: float
+
+
+class Introduction(msgspec.Struct, frozen=True):
+    """Who a node is and where it can be reached, as it says itself when it is paired."""
+
+    id: NodeId
+    name: Annotated[str, Meta(min_length=1, max_length=63)]
+    urls: Annotated[Sequence[NodeUrl], Meta(max_length=16)] = ()
+
+
+class PairOffer(msgspec.Struct, frozen=True, tag="offer", tag_field="step", forbid_unknown_fields=True):
+    """A node that knows a code begins to show it: `place` are the code's first digits, `public` its share of a key."""
+
+    node: Introduction
+    place: Annotated[str, Meta(pattern="^[0-9]{2}$")]
+    public: Hex
+
+
+class PairConfirm(msgspec.Struct, frozen=True, tag="confirm", tag_field="step", forbid_unknown_fields=True):
+    """It ends with the proof that it has the same key."""
+
+    exchange: Hex
+    proof: Hex
+
+
+class PairReply(msgspec.Struct, frozen=True):
+    """The other node, its share of the key, and its proof that it has it."""
+
+    exchange: Hex
+    node: Introduction
+    public: Hex
+    proof: Hex
+
+
+class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Asks a node to prove that it is the one that `node` was paired with. `address` is where it was asked: HOST:PORT,
+    or "" where only the owner can know whether that is one of its own.
+    """
+
+    node: NodeId
+    nonce: Annotated[str, Meta(pattern="^[0-9a-f]{32,64}$")]
+    address: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """Who a node is; `proof` is None where it was not paired with the one that asks. `open`: it asks for no token."""
+
+    id: NodeId
+    name: Annotated[str, Meta(max_length=63)]
+    open: bool
+    proof: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class SessionView(msgspec.Struct, frozen=True):

@@ -19,8 +19,8 @@ from zeus.api.access import Access
 from zeus.api.connections import Connections
 from zeus.api.errors import API_VERSION, PREPARED, VERSION_HEADER, answer_errors
 from zeus.api.guard import accept_body, make_guard, needs_token
-from zeus.api.keys import ACCESS, ADDRESS, BODIES, DOCUMENT, LISTS, ZEUS
-from zeus.api.listening import Address, listen
+from zeus.api.keys import ACCESS, BODIES, DOCUMENT, LISTS, ZEUS
+from zeus.api.listening import listen
 from zeus.api.lists import JobLists
 from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
@@ -70,7 +70,7 @@ def make_app(zeus: Zeus, site: Site) -> web.Application:
         client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)
-    app[ACCESS], app[ADDRESS], app[SITE] = access, Address(), site
+    app[ACCESS], app[SITE] = access, site
     app[DOCUMENT] = document((route.method, route.path, route.scope is None) for route in ROUTES)
     access.scopes = add_routes(app, ROUTES)
     app.on_response_prepare.append(_add_headers)
@@ -93,10 +93,11 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
         sockets, address = await listen(config.http, zeus.files.root / "socket")
-        app[ADDRESS].url, app[ADDRESS].port = address.url, address.port
+        zeus.address.take(address)
         connections = Connections(runner.server, config.http)
         stack.push_async_callback(connections.close)
         connections.open(sockets)
+        zeus.nodes.start(zeus.portraits.portrait)
         yield Node(address.url, zeus)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from aiohttp import web
 
 from zeus.api.access import Access
-from zeus.api.listening import Address
 from zeus.api.lists import JobLists
 from zeus.api.polls import JobBodies
 from zeus.server import Zeus
@@ -16,4 +15,3 @@ BODIES = web.AppKey("bodies", JobBodies)
 ACCESS = web.AppKey("access", Access)
 DOCUMENT = web.AppKey("document", bytes)
 """The OpenAPI document."""
-ADDRESS = web.AppKey("address", Address)

@@ -4,29 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import socket
-from collections.abc import Iterator
 from pathlib import Path
-
-import msgspec
-import psutil
 
 from zeus.config import HttpConfig
 from zeus.errors import ConfigError
-
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-"""For each address that stands for all, the one that reaches it from this machine."""
-VIRTUAL = ("br-", "cni", "docker", "flannel", "veth", "virbr", "vmnet")
-"""Beginnings of the names of interfaces that lead to no other machine."""
-
-
-class Address(msgspec.Struct):
-    """Where a node listens; known once it does."""
-
-    url: str = ""
-    """From this machine: http://HOST:PORT, or unix:PATH where there is no loopback network."""
-    port: int = 0
+from zeus.nodes.addresses import LOOPBACK, Address, reached_by, url_of
 
 
 async def listen(limits: HttpConfig, unix_path: Path) -> tuple[list[socket.socket], Address]:
@@ -44,14 +27,17 @@ async def listen(limits: HttpConfig, unix_path: Path) -> tuple[list[socket.socke
         for each in sockets:
             each.close()
         return [_unix(unix_path)], Address(f"unix:{unix_path}")
-    return sockets, Address(_url(host, port), port)
+    return sockets, _address(limits, host, port)
 
 
-def lan_urls(limits: HttpConfig, port: int) -> list[str]:
-    """The URLs by which other machines reach a node that listens everywhere. Nothing is sent to find them."""
-    if limits.host not in LOOPBACK:
-        return []
-    return [_url(each, port) for each in _own_addresses(6 if ":" in limits.host else 4)]
+def _address(http: HttpConfig, host: str, port: int) -> Address:
+    url = url_of(host, port)
+    return Address(url, port, tuple(lan_urls(http, port)) or (url,))
+
+
+def lan_urls(http: HttpConfig, port: int) -> list[str]:
+    """The URLs by which other machines reach a node that listens there."""
+    return [url_of(each, port) for each in reached_by(http)]
 
 
 async def _bound(host: str, port: int) -> list[socket.socket]:
@@ -78,19 +64,3 @@ def _reachable(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _own_addresses(version: int) -> Iterator[str]:
-    up = psutil.net_if_stats()
-    for name, addresses in psutil.net_if_addrs().items():
-        if name.startswith(VIRTUAL) or (name in up and not up[name].isup):
-            continue
-        for each in addresses:
-            if each.family in (socket.AF_INET, socket.AF_INET6):
-                parsed = ipaddress.ip_address(each.address.partition("%")[0])
-                if parsed.version == version and not (parsed.is_loopback or parsed.is_link_local):
-                    yield str(parsed)
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

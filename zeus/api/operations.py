@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from zeus import wire
-from zeus.api import session, uploads, versions, videos
+from zeus.api import nodes, session, uploads, versions, videos
 from zeus.api.add_job import AddJob
 from zeus.api.generate import GenerateRequest
 from zeus.api.jobs import FRAME_LIMIT, MOST
 from zeus.api.uploads import NewUpload
+from zeus.nodes.history import KEPT
 
 Jobs = Sequence[wire.JobView]
 
@@ -266,6 +267,27 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/api/status"): Operation("The node and its machine", {200: wire.StatusView}),
     ("GET", "/api/snapshot"): Operation("The node, its machine and its jobs", {200: wire.Snapshot}),
     ("GET", "/api/full_status"): Operation("The same of every known node", {200: wire.FullStatus}),
+    ("GET", "/api/nodes"): Operation(
+        "This node and those that it knows", {200: wire.NodeList},
+        query=(
+            Query("history", Annotated[float, Meta(ge=0, le=KEPT)], "With the load of so many last seconds; 0"),
+        ),
+    ),
+    ("GET", "/api/nodes/self"): Operation("What this node says of itself to other nodes", {200: wire.Portrait}),
+    ("POST", "/api/nodes"): Operation(
+        "Pair this node with another one, by a code or a token", {200: wire.NodeView},
+        takes=nodes.NewNode, example={"url": "http://render-1:8080", "code": "42-123-456"},
+    ),
+    ("DELETE", "/api/nodes/{node_id}"): Operation("Forget a node", {204: None, 404: wire.ErrorBody}),
+    ("POST", "/api/nodes/pairing"): Operation("A code to type at another node", {200: wire.PairingCode}),
+    ("POST", "/api/nodes/pair"): Operation(
+        "Another node's side of a pairing", {200: wire.PairReply, 204: None},
+        takes=nodes.Step, example={"step": "confirm", "exchange": "0" * 32, "proof": "0" * 64},
+    ),
+    ("POST", "/api/nodes/prove"): Operation(
+        "Who this node is, and for a node that it is paired with the proof of it", {200: wire.Proof},
+        takes=wire.Challenge, example={"node": "5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11", "nonce": "0" * 32},
+    ),
     ("GET", "/api/presets"): Operation(
         "The presets; their file where YAML is accepted",
         {200: (wire.PresetList, "application/yaml"), 404: wire.ErrorBody},

@@ -12,7 +12,6 @@ from aiohttp import web
 from zeus.api.actions import remove
 from zeus.api.keys import LISTS, ZEUS
 from zeus.api.responses import json_response
-from zeus.api.status import status_view
 from zeus.api.views import time_text
 from zeus.errors import JobNotFound
 from zeus.wire import FullStatus, Snapshot
@@ -51,7 +50,7 @@ async def clear_history(request: web.Request) -> web.Response:
 async def _snapshot(request: web.Request) -> Snapshot:
     body = await request.app[LISTS].whole()
     jobs: Any = msgspec.json.decode(body.plain, type=_Encoded).jobs
-    return Snapshot(status=await status_view(request), jobs=jobs, timestamp=_now())
+    return Snapshot(status=await request.app[ZEUS].portraits.status(), jobs=jobs, timestamp=_now())
 
 
 def _debug_only(request: web.Request) -> None:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from zeus.jobs import Jobs
 from zeus.model import Frame, Job, Progress, Status
 from zeus.wire import ChildView, ErrorView, FrameView, JobView
+from zeus.wire import time_text as time_text
 
 BREATH = 100
 """Jobs of a long list that are looked at before everyone else gets a turn."""
-
-
-def time_text(seconds: float | None) -> str | None:
-    """A time since 1970 as RFC 3339 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def full_view(job: Job, jobs: Jobs, node: str) -> JobView:

@@ -42,6 +42,10 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "auto"
     debug: Annotated[bool, Meta(description="Log more, and answer under /api/_debug")] = False
+    tags: Annotated[
+        tuple[Annotated[str, Meta(pattern=NODE_NAME)], ...],
+        Meta(max_length=32, description="Words for what this node has; a job may ask for nodes that have its tags"),
+    ] = ()
 
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +68,35 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_connections: Annotated[
         int, Meta(ge=0, description="How many connections may be open. 0: what open files allow, less 256")
     ] = 0
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other nodes"""
+
+    discovery: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|on|off)$",
+            title="auto, on or off",
+            description="Announce this node by multicast and look for others. auto: when it listens beyond loopback",
+        ),
+    ] = "auto"
+    interfaces: Annotated[
+        Texts, Meta(description="The network interfaces of discovery, such as eth0. Empty: all that lead elsewhere")
+    ] = ()
+    peers: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/]+/?$")], ...],
+        Meta(max_length=64, description="Nodes that multicast does not reach, such as http://render-1:8080"),
+    ] = ()
+    heartbeat: Annotated[
+        float, Meta(ge=0.05, le=60, description="Seconds between two looks at a node; five missed: it is offline")
+    ] = 2.0
+    lease: Annotated[
+        float, Meta(gt=0, le=86400, description="Seconds without a sign of a node after which its work goes elsewhere")
+    ] = 30.0
+    ca: Annotated[
+        str, Meta(description="A PEM file of certificates that are believed beside the system's, at other nodes")
+    ] = ""
 
 
 class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +156,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     node: NodeConfig = msgspec.field(default_factory=NodeConfig)
     http: HttpConfig = msgspec.field(default_factory=HttpConfig)
+    network: NetworkConfig = msgspec.field(default_factory=NetworkConfig)
     jobs: JobsConfig = msgspec.field(default_factory=JobsConfig)
     files: FilesConfig = msgspec.field(default_factory=FilesConfig)
     plugins: PluginsConfig = msgspec.field(default_factory=PluginsConfig)

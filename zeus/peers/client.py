@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
@@ -13,6 +14,7 @@ from zeus.peers.engines import EngineCalls
 from zeus.peers.events import JobEvent, events
 from zeus.peers.jobs import JobCalls
 from zeus.peers.models import ModelCalls
+from zeus.peers.nodes import NodeCalls
 from zeus.peers.transfer import DownloadDamaged
 from zeus.peers.updates import JobUpdates
 from zeus.wire import FullStatus, JobList, PresetList, Snapshot, StatusView
@@ -23,17 +25,34 @@ API_VERSION = "0.1"
 """The version of the farm API that this client's routes are of."""
 
 
-class RenderServerProxy(JobCalls, EngineCalls, ModelCalls):
+class RenderServerProxy(JobCalls, EngineCalls, ModelCalls, NodeCalls):
     """A node, as its clients see it. Use it as `async with RenderServerProxy("http://render-1:8080") as server:`.
 
     Every method raises ServerUnreachable or ServerRefused. Reads are tried three times. A `session` of your own is
-    not closed.
+    not closed. `trust` says which certificates are believed, by default those that the system does. `node` is the id
+    of the node that asks, where one does.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, session: aiohttp.ClientSession | None = None) -> None:
-        self.url = url
-        self._connection = Connection(url, token, session)
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        trust: ssl.SSLContext | None = None,
+        node: str = "",
+    ) -> None:
+        self._connection = Connection(url, token, session, trust, node)
         self._updates = JobUpdates(self._connection)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._connection.url
+
+    def move(self, url: str, token: str | None) -> None:
+        """Ask at this URL from now on, with this token. "" is nowhere: each request is ServerUnreachable at once."""
+        self._connection.move(url, token)
 
     async def __aenter__(self) -> RenderServerProxy:
         return self

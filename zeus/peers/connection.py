@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -22,6 +23,10 @@ FIRST_DELAY = 0.2
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 READS = frozenset({"GET", "HEAD"})
+NODE_HEADER = "X-Zeus-Node"
+"""Says which node asks; it is believed only with that node's token, or by a node that is open to all."""
+MOST_WORDS = 64 << 10
+"""Bytes of a refusal that are read."""
 
 
 class ServerUnreachable(ZeusError):
@@ -55,14 +60,30 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """Requests to one node: `http://host:port`, `https://…`, or `unix:/path` for a socket on this machine."""
+    """Requests to one node: `http://host:port`, `https://…`, or `unix:/path` for a socket on this machine.
 
-    def __init__(self, url: str, token: str | None, session: aiohttp.ClientSession | None) -> None:
-        self.url = url
-        self.base = _base(url)
-        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+    `trust` says which certificates are believed, by default those that the system does. `node`: which node asks.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        session: aiohttp.ClientSession | None = None,
+        trust: ssl.SSLContext | None = None,
+        node: str = "",
+    ) -> None:
+        self._node = {NODE_HEADER: node} if node else {}
         self._session = session
         self._is_own = session is None
+        self._trust = trust
+        self.move(url, token)
+
+    def move(self, url: str, token: str | None) -> None:
+        """Send what is asked from now on to this URL, with this token. "" is nowhere: each request fails at once."""
+        self.url = url
+        self.base = _base(url) if url else ""
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def close(self) -> None:
         """Close the session unless it was the caller's."""
@@ -78,14 +99,17 @@ class Connection:
         wait: float = ANSWER_SECONDS,
         body: Callable[[], Any] | None = None,
         key: str | None = None,
+        most: int | None = None,
+        once: bool = False,
         **options: Any,
     ) -> Answer:
         """Send a request and read its answer; `options` are aiohttp's, `body` makes the data of one attempt.
 
-        Retried are reads, and what has an idempotency `key`: the server does that once however often it is told.
-        Raises ServerUnreachable, and ServerRefused for a status of 300 or more.
+        Retried unless it is to be sent `once`: reads, and what has an idempotency `key`, since the server does that
+        once however often it is told. Raises ServerUnreachable, and ServerRefused for a status of 300 or more and for
+        an answer of more than `most` bytes.
         """
-        attempts = ATTEMPTS if method in READS or key else 1
+        attempts = ATTEMPTS if (method in READS or key) and not once else 1
         if key:
             options["headers"] = {**options.get("headers", {}), "Idempotency-Key": key}
         for attempt in range(attempts):
@@ -93,7 +117,7 @@ class Connection:
                 if body is not None:
                     options["data"] = body()
                 async with self.open(method, path, wait=wait, **options) as response:
-                    return Answer(response.status, response.headers, await response.read())
+                    return Answer(response.status, response.headers, await _read(response, most))
             except (ServerUnreachable, ServerRefused) as error:
                 if not error.again or attempt == attempts - 1:
                     raise
@@ -106,14 +130,16 @@ class Connection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request once; the answer's body is for the caller to read. `wait`: seconds without a byte."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=wait)
-        headers = {**self._authorization, **options.pop("headers", {})}
+        headers = {**self._authorization, **self._node, **options.pop("headers", {})}
+        if not self.base:
+            raise ServerUnreachable
         url = URL(self.base + path, encoded=True)
         try:
             async with self._opened().request(
                 method, url, headers=headers, timeout=timeout, allow_redirects=False, **options
             ) as response:
                 if response.status >= 300:
-                    raise _refusal(response.status, await response.read())
+                    raise _refusal(response.status, await response.content.read(MOST_WORDS))
                 yield response
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise ServerUnreachable(f"{self.url} cannot be reached: {_reason(error)}.") from error
@@ -121,7 +147,8 @@ class Connection:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             path = self.url.removeprefix("unix:")
-            connector = aiohttp.UnixConnector(path) if path != self.url else None
+            trusting = aiohttp.TCPConnector(ssl=self._trust or True)
+            connector = aiohttp.UnixConnector(path) if path != self.url else trusting
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
@@ -138,6 +165,17 @@ def decode(answer: Answer, kind: type[T]) -> T:
 async def pause(attempt: int) -> None:
     """Wait before another attempt: longer each time, and not in step with other clients."""
     await asyncio.sleep(FIRST_DELAY * 2**attempt * random.uniform(0.5, 1.0))
+
+
+async def _read(response: aiohttp.ClientResponse, most: int | None) -> bytes:
+    if most is None:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > most:
+            raise ServerRefused(response.status, "unexpected_answer", f"The answer has more than {most} bytes.")
+    return bytes(body)
 
 
 def _base(url: str) -> str:

@@ -106,9 +106,17 @@ class Runner:
         if pending := [work for work in works if work is not None]:
             await asyncio.wait(pending, timeout=LONGEST_STOP)
 
+    def wake(self) -> None:
+        """Look again: places came, went, or have more room."""
+        self._freed.set()
+
     def running_of(self, job_id: str) -> list[int]:
         """The ids of a job's tasks that this node has in hand."""
         return [task_id for task_id, running in self._running.items() if running.task.job_id == job_id]
+
+    def running(self) -> list[Assignment]:
+        """What this node has in hand."""
+        return [running.assignment for running in self._running.values()]
 
     async def close(self) -> None:
         """Hand all running tasks back. The loop must have ended before."""
@@ -136,7 +144,7 @@ class Runner:
 
     def _taken(self, node: str) -> dict[int, str]:
         """The GPUs of a node that an attempt has to itself, each with the job's id."""
-        running = [each.assignment for each in self._running.values() if each.place.node == node]
+        running = [each for each in self.running() if each.place.node == node]
         return {each.device: each.task.job_id for each in running if each.device is not None}
 
     async def _release(self, now: float) -> None:

@@ -140,6 +140,10 @@ class Store:
     async def release(self, now: float) -> int:
         return await self._write(following.release, now)
 
+    async def put_meta(self, key: str, value: str) -> None:
+        """Keep a fact about this node."""
+        await self._write(_put_meta, key, value)
+
     async def take_revision(self) -> int:
         """The next revision, for a change that lives in memory alone."""
         return await self._writer.take_revision()
@@ -207,6 +211,11 @@ class Store:
     async def tasks(self, job_id: str) -> list[Task]:
         """A job's own tasks."""
         return await self._tasks("WHERE job_id = ?", job_id)
+
+    async def meta(self, key: str) -> str | None:
+        """A fact about this node that is kept, or None."""
+        rows = await self._read("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
 
     async def job_ids(self) -> set[str]:
         return {row[0] for row in await self._read("SELECT id FROM jobs")}
@@ -293,6 +302,10 @@ async def _reader(path: Path) -> aiosqlite.Connection:
 
 def _all_jobs(rows: Sequence[Sequence[Any]]) -> list[Job]:
     return [_job(row) for row in rows]
+
+
+def _put_meta(tx: sqlite3.Connection, revision: int, key: str, value: str) -> None:
+    tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def _add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key: Key | None) -> list[Job]:

@@ -1,0 +1,1 @@
+"""Other nodes: finding them, trusting them, and knowing how they are."""

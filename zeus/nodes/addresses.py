@@ -1,0 +1,78 @@
+"""Which of this machine's interfaces lead to other machines, and the URLs at which the node is reached by them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+import msgspec
+import psutil
+
+from zeus.config import HttpConfig
+
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""For each address that stands for all, the one that reaches it from this machine."""
+VIRTUAL = ("br-", "cni", "docker", "flannel", "veth", "virbr", "vmnet")
+"""Beginnings of the names of interfaces that lead to no other machine."""
+
+Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Address(msgspec.Struct):
+    """Where a node listens; known once it does."""
+
+    url: str = ""
+    """From this machine: http://HOST:PORT, or unix:PATH where there is no loopback network."""
+    port: int = 0
+    urls: tuple[str, ...] = ()
+    """From other machines; from this one where no other reaches it."""
+
+    def take(self, other: Address) -> None:
+        """Become known."""
+        self.url, self.port, self.urls = other.url, other.port, other.urls
+
+
+def interface_addresses(wanted: Sequence[str] = ()) -> list[Ip]:
+    """The addresses of the interfaces that are up and lead to other machines, or of those whose names are given.
+
+    Nothing is sent to find them.
+    """
+    up, found = psutil.net_if_stats(), []
+    for name, addresses in psutil.net_if_addrs().items():
+        if (name not in wanted if wanted else name.startswith(VIRTUAL)) or (name in up and not up[name].isup):
+            continue
+        for each in addresses:
+            if each.family in (socket.AF_INET, socket.AF_INET6):
+                parsed = ipaddress.ip_address(each.address.partition("%")[0])
+                if not (parsed.is_loopback or parsed.is_link_local):
+                    found.append(parsed)
+    return found
+
+
+def reached_by(http: HttpConfig, interfaces: Sequence[str] = ()) -> list[Ip]:
+    """The addresses by which other machines reach a node that listens as `http` says."""
+    if http.host in LOOPBACK:
+        version = 6 if ":" in http.host else 4
+        return [each for each in interface_addresses(interfaces) if each.version == version]
+    try:
+        parsed = ipaddress.ip_address(http.host)
+    except ValueError:
+        return []
+    return [] if parsed.is_loopback else [parsed]
+
+
+def url_of(host: object, port: int, *, https: bool = False) -> str:
+    """The URL of a host's name or address, and a port."""
+    text = f"[{host}]" if ":" in str(host) else str(host)
+    return f"{'https' if https else 'http'}://{text}:{port}"
+
+
+def plain_address(host: str, port: int) -> str:
+    """HOST:PORT as two nodes write it alike; "" for a host that is no IP address."""
+    try:
+        parsed = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return f"[{parsed}]:{port}" if parsed.version == 6 else f"{parsed}:{port}"
