@@ -2,5 +2,8 @@
 
 /** `path` may have one `:name`; `nav` is the view's word and icon in the navigation, if it stands there. */
 export const VIEWS = [
+  { path: "/jobs", nav: ["Jobs", "jobs"], load: () => import("./views/list.js"), style: "list" },
+  { path: "/jobs/:id", load: () => import("./views/job.js"), style: "job" },
+  { path: "/nodes", nav: ["Nodes", "nodes"], load: () => import("./views/nodes.js"), style: "nodes" },
   { path: "/settings", nav: ["Settings", "settings"], load: () => import("./views/settings.js"), style: "settings" },
 ];
