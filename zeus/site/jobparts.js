@@ -29,7 +29,7 @@ export function setStatus(element, status) {
 export function outcome(job) {
   if (job.status === "failed") return job.error?.message ?? "It failed.";
   if (job.status === "cancelled") return job.error && job.error.code !== "cancelled" ? job.error.message : frames(job);
-  if (job.status === "finished") return job.start_time ? `${made(job)}in ${duration(between(job.start_time, job.end_time))}` : "";
+  if (job.status === "finished") return finished(job);
   const known = [frames(job), eta(job.eta_seconds)].filter(Boolean).join(" · ");
   if (known) return known;
   if (job.status === "queued") return "In line";
@@ -42,7 +42,11 @@ export function frames(job) {
   return `${job.completed_frames.toLocaleString("en-GB")} of ${count(job.total_frames, "frame")}`;
 }
 
-const made = (job) => (job.total_frames ? `${count(job.total_frames, "frame")} ` : "");
+function finished(job) {
+  const start = job.start_time ?? (job.children.length ? job.date_created : job.end_time);
+  const took = duration(between(start, job.end_time));
+  return job.total_frames ? `${count(job.total_frames, "frame")} in ${took}` : `Took ${took}`;
+}
 
 /** The first part of an id, which is enough to know one by. */
 export const shortId = (id) => id.slice(0, 8);

@@ -6,8 +6,8 @@ const KEPT = 60;
 export class VirtualList {
   /**
    * `place` holds the rows, `scroller` scrolls it (the window, unless given). `make()` gives `{element, show(item, at)}`
-   * and `get(key)` the item of a key. `height` of a row and `width` of a cell are functions, in pixels; without `width`
-   * a row is as wide as the place. `inset()` gives what covers the scroller's edges, `onview(from, to)` is told what
+   * and `get(key)` the item of a key. `height` of a row and the least `width` of a cell are functions, in pixels; cells
+   * are `--cell` wide, and without `width` a row is as wide as the place. `inset()` gives what covers the scroller's edges, `onview(from, to)` is told what
    * is in sight.
    */
   constructor(place, { scroller = null, make, get, height, width = null, inset = () => [0, 0], onview = () => {} }) {
@@ -92,7 +92,12 @@ export class VirtualList {
   _measure() {
     this._height = this._heightOf();
     const width = this._widthOf?.();
-    this.columns = width ? Math.max(1, Math.floor(this._place.clientWidth / width)) : 1;
+    const wide = this._place.clientWidth;
+    this.columns = width ? Math.max(1, Math.floor(wide / width)) : 1;
+    if (width && this._width !== wide / this.columns) {
+      this._width = wide / this.columns;
+      this._place.style.setProperty("--cell", `${this._width}px`);
+    }
     const height = `${Math.ceil(this.keys.length / this.columns) * this._height}px`;
     if (this._place.style.height !== height) this._place.style.height = height;
   }
@@ -144,7 +149,7 @@ export class VirtualList {
     }
     const item = this._get(key);
     if (isNew || this._isStale || shown.item !== item || shown.at !== at) shown.row.show(item, at);
-    const [x, y] = [(at % this.columns) * (this._widthOf?.() ?? 0), Math.floor(at / this.columns) * this._height];
+    const [x, y] = [(at % this.columns) * (this._width ?? 0), Math.floor(at / this.columns) * this._height];
     if (shown.x !== x || shown.y !== y) shown.row.element.style.transform = `translate(${x}px, ${y}px)`;
     Object.assign(shown, { item, at, x, y });
     return shown.row;

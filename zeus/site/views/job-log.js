@@ -60,16 +60,17 @@ export class Log {
     this._steps = el("span", { class: "log-steps", hidden: true }, step("The match before", -1, "log-back"), step("The next match", 1, "log-next"));
     this._follow = el("input", { type: "checkbox", checked: true, onchange: () => this._setFollowing(this._follow.checked) });
     this._attempts = el("select", { class: "input log-attempts", "aria-label": "Attempt", hidden: true, onchange: () => this._chooseAttempt() });
+    this._tools = el("div", { class: "log-tools", hidden: true }, this._attempts, this._field, this._found, this._steps);
     this._place = el("div", { class: "log-lines" });
     this._box = el("div", { class: "log-box", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log", onscroll: () => this._scrolled() }, this._place);
     this._empty = el("p", { class: "muted small" });
     this._note = el("p", { class: "muted small", hidden: true }, `Only the last ${MOST_LINES.toLocaleString("en-GB")} lines are shown; the file has all.`);
-    this.element = el("section", { class: "card stack", "aria-label": "Log" },
+    this.element = el("section", { class: "card stack job-log", "aria-label": "Log" },
       el("div", { class: "row between" }, el("h2", {}, "Log"),
         el("div", { class: "row" },
           el("label", { class: "check small" }, this._follow, "Follow"),
           el("a", { class: "button small", href: jobUrl(this._id, "logs"), download: `${this._id}.log` }, icon("download", 16), "Download"))),
-      el("div", { class: "log-tools" }, this._attempts, this._field, this._found, this._steps),
+      this._tools,
       this._note, this._empty, this._box);
   }
 
@@ -92,7 +93,8 @@ export class Log {
     this._reading?.abort();
     if (document.hidden || !this._job || this._isClosed) return;
     const stop = (this._reading = new AbortController());
-    text(this._empty, this._job.attempt ? "" : "There is no log before the job has begun.");
+    const isShared = this._job.children.length > 0;
+    text(this._empty, this._job.attempt ? "" : isShared ? "Each of its pieces has a log of its own." : "There is no log before the job has begun.");
     while (!stop.signal.aborted) {
       try {
         if (!this._job.attempt) return this._take(await get(jobUrl(this._id, "logs"), { signal: stop.signal }), true);
@@ -156,7 +158,7 @@ export class Log {
     this._measured = this._first + this._lines.length;
     const width = `calc(${this._longest}ch + 24px)`;
     if (this._place.style.minWidth !== width) this._place.style.minWidth = width;
-    this._box.hidden = !this._lines.length;
+    this._box.hidden = this._tools.hidden = !this._lines.length;
     if (this._lines.length) text(this._empty, "");
     this._list.set(Array.from(this._lines, (_, at) => this._first + at));
     if (this._field.value) this._search({ moves: false });

@@ -96,6 +96,7 @@ class JobView {
     this._reasons = el("section", { class: "card stack job-why", "aria-label": "Why it is not running", hidden: true });
     this._facts = el("dl", { class: "facts" });
     this._args = el("dl", { class: "facts" });
+    this._argsCard = el("section", { class: "card stack job-details", "aria-label": "Arguments" }, el("h2", {}, "Arguments"), this._args);
     this._frames = new Frames(this._id);
     this._pieces = new Pieces();
     this._log = new Log(this._id);
@@ -111,16 +112,10 @@ class JobView {
     replace(this._outlet,
       el("header", { class: "job-top" }, this._above, el("div", { class: "page-head" }, el("div", { class: "job-title" }, this._title, this._badge), this._actions)),
       el("div", { class: "job-page" },
-        el("div", { class: "stack" }, el("div", { class: "job-state" }, this._bar, this._far), this._trouble, this._reasons, this._stage.element, this._frames.element, this._pieces.element),
+        el("div", { class: "stack" }, el("div", { class: "job-state" }, this._bar, this._far), this._trouble, this._reasons, this._stage.element, this._frames.element, this._pieces.element, this._log.element),
         el("div", { class: "stack job-side" }, this._outputs.element,
-          el("section", { class: "card stack", "aria-label": "Details" }, el("h2", {}, "Details"), this._facts),
-          this._settings()),
-        el("div", { class: "stack job-wide" }, this._log.element)));
-  }
-
-  _settings() {
-    this._argsCard = el("section", { class: "card stack", "aria-label": "Arguments" }, el("h2", {}, "Arguments"), this._args);
-    return this._argsCard;
+          el("section", { class: "card stack job-details", "aria-label": "Details" }, el("h2", {}, "Details"), this._facts),
+          this._argsCard)));
   }
 
   // The head: its name, how far it is, what can be done

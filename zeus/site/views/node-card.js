@@ -22,9 +22,11 @@ export class NodeCard {
     this._tasks = el("div", { class: "node-tasks" });
     this._engines = el("div", { class: "node-engines" });
     this._actions = el("div", { class: "row" });
-    this.element = el("article", { class: "card node-card" },
-      el("div", { class: "node-head" }, this._name, this._state), this._about, this._message, this._tags, this._meters, this._tasks,
-      own ?? this._engines, this._actions);
+    this.element = el("article", { class: `card node-card ${own ? "own" : ""}` },
+      el("div", { class: "node-main" },
+        el("div", { class: "node-head" }, this._name, this._state), this._about, this._message, this._tags, this._meters, this._tasks,
+        own ? null : this._engines, this._actions),
+      own);
   }
 
   /** Show a NodeView. What did not change is left alone, with its focus. */

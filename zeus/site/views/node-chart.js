@@ -7,9 +7,9 @@ const TICKS = ["60 min ago", "45", "30", "15", "now"];
 const [WIDTH, HEIGHT] = [1000, 160];
 const percent = (value) => `${Math.round(value)} %`;
 const MEASURES = {
-  cpu: { word: "Processor", of: (load) => load.cpu_percent, tell: percent, top: () => 100 },
+  cpu: { word: "CPU", of: (load) => load.cpu_percent, tell: percent, top: () => 100 },
   memory: { word: "Memory", of: (load) => load.memory_percent, tell: percent, top: () => 100 },
-  gpu: { word: "Graphics", of: (load) => load.gpu_percent, tell: percent, top: () => 100 },
+  gpu: { word: "GPU", of: (load) => load.gpu_percent, tell: percent, top: () => 100 },
   running: { word: "Running", of: (load) => load.running, tell: String, top: (most) => Math.max(4, most) },
 };
 

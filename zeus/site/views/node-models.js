@@ -30,7 +30,7 @@ export class OwnModels {
     const memory = model.memory ? `needs ${model.memory} GiB` : "";
     const deed = (name, word) => el("button", { class: "button small", type: "button", dataset: { name: `${name} ${model.name}` }, "aria-label": `${word} ${model.name}`, onclick: () => this._do(name, model) }, word);
     return el("li", { class: "node-engine" },
-      el("div", { class: "node-line" }, el("strong", { class: "any" }, model.name), el("span", { class: `badge ${kind}` }, word), model.is_default && el("span", { class: "muted small" }, "default")),
+      el("div", { class: "node-line" }, el("span", { class: "any" }, el("strong", {}, model.name), model.is_default && el("span", { class: "muted small" }, " · default")), el("span", { class: `badge ${kind}` }, word)),
       el("p", { class: "muted small any" }, [model.description, size, memory].filter(Boolean).join(" · ")),
       (model.state === "fault" || model.state === "pulling") && el("p", { class: `small any ${model.state === "fault" ? "node-no" : "muted"}` }, model.message),
       model.state === "pulling" && el("progress", { class: "progress", max: 100, value: model.size ? (100 * (model.done ?? 0)) / model.size : undefined, "aria-label": `${model.name}: ${model.message}` }),

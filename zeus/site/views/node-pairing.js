@@ -35,8 +35,9 @@ export function openPairing(view, onpaired) {
     text(problem, "");
     const given = secret.value.trim();
     try {
-      // A code is short and for people; a token is not.
-      const node = await post("/api/nodes", { url: address.value.trim(), [given.length <= 16 ? "code" : "token"]: given });
+      const digits = given.replace(/[\s-]/g, "");
+      const told = /^\d+$/.test(digits) ? { code: digits } : { token: given };
+      const node = await post("/api/nodes", { url: address.value.trim(), ...told });
       dialog.close();
       toast(`“${node.name}” is paired.`);
       onpaired();
