@@ -56,6 +56,7 @@ setup(
             "pytest>=8.3",
             "pytest-aiohttp>=1.1",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "schemathesis>=4.30",
             "playwright>=1.50",

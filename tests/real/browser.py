@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.conftest import HANG, NodeProcess, need
 
@@ -20,6 +20,8 @@ ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 )  # fmt: skip
+PATIENCE = HANG / 3 * 1000
+"""Milliseconds after which something on a page counts as not coming."""
 AXE = "axe-core@4.10.3"
 SIZES: Mapping[str, ViewportSize] = {
     "phone": {"width": 390, "height": 844},
@@ -43,7 +45,7 @@ class Opened:
         self._axe = axe
         self._complaints: list[str] = []
         self._allowed: list[str] = []
-        page.set_default_timeout(HANG / 4 * 1000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self._complaints.append(f"error: {error}"))
         page.on("dialog", self._stop)
@@ -91,6 +93,7 @@ class Opened:
 def chromium() -> Iterator[Browser]:
     """Debian's browser, started once."""
     need(Path(CHROMIUM).exists() and shutil.which("npm"), "Chromium or npm", HOW)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         yield browser

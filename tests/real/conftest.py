@@ -11,9 +11,10 @@ import pytest
 
 from tests.conftest import HANG, need
 from tests.real.browser import axe, chromium, opened, served
+from tests.real.scenes import scenes
 from zeus.engine import extra
 
-__all__ = ["axe", "chromium", "made", "opened", "served"]
+__all__ = ["axe", "chromium", "made", "opened", "scenes", "served"]
 LIMIT = 5 * HANG
 HOW = f"{extra('inference')} brings what is needed; with torch==2.13.0 and no GPU, from where CPU builds are"
 NEEDED = ("torch", "diffusers", "transformers", "accelerate", "ftfy", "huggingface_hub")

@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -23,31 +22,14 @@ import OpenEXR
 import psutil
 import pytest
 
-from tests.conftest import HANG, Api, NodeProcess, config_for, need
+from tests.conftest import Api, NodeProcess, config_for
+from tests.real.scenes import LIMIT, blender
 from zeus.api.app import running_node
 from zeus.child import GRACE
 
-PROGRAM = shutil.which("blender") or ""
-SCENES = Path(__file__).parent / "blender_scenes.py"
-LIMIT = 5 * HANG
 FORMATS = {"PNG": "png", "JPEG": "jpg", "TIFF": "tif", "OPEN_EXR": "exr", "OPEN_EXR_MULTILAYER": "exr"}
 
 pytestmark = pytest.mark.timeout(LIMIT)
-
-
-def blender(*arguments: str) -> str:
-    argv = [PROGRAM, "-b", "--factory-startup", "-noaudio", *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, check=True)
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the .blend files of blender_scenes.py."""
-    need(PROGRAM, "Blender", "on Debian and Ubuntu, `apt install blender libegl-mesa0` brings it")
-    folder = tmp_path_factory.mktemp("scenes")
-    blender("--python-exit-code", "3", "--python", str(SCENES), "--", str(folder))
-    return folder
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ export class ApiError extends Error {
     Object.assign(this, { status, code, retryAfter });
   }
 
-  /** The field that the message begins with, such as `width` of "args.width: ...", and what is said of it. */
+  /** The field that the message is about, such as `width` of "args.width: ...", what is said of it, and of which job. */
   get field() {
-    const found = /^(?:args\.)?([A-Za-z_][\w.-]*)(?:\[[^\]]*\])*: (.+)$/s.exec(this.message);
-    return found && { name: found[1], message: found[2] };
+    const found = /^(?:Job (\d+) of the list: )?(?:args\.)?([A-Za-z_][\w.-]*)(?:\[[^\]]*\])*: (.+)$/s.exec(this.message);
+    return found && { index: Number(found[1] ?? 0), name: found[2], message: found[3] };
   }
 }
 

@@ -62,6 +62,13 @@ export class SchemaForm {
     return Boolean(field);
   }
 
+  /** Say what is wrong with the field that a message is about without beginning with its name; whether there is one. */
+  failMentioned(message) {
+    const isMeant = (name) => message.startsWith(`${name} `) || (name.includes("_") && new RegExp(`\\b${name}\\b`).test(message));
+    const name = [...this._fields.keys()].find(isMeant);
+    return name !== undefined && this.fail(name, message);
+  }
+
   /** Nothing is wrong any more. */
   clear() {
     for (const field of this._fields.values()) field.fail("");

@@ -69,3 +69,13 @@ function pair(whole, large, largeUnit, small, smallUnit) {
   const rest = Math.floor((whole % large) / small);
   return `${Math.floor(whole / large)} ${largeUnit}${rest ? ` ${rest} ${smallUnit}` : ""}`;
 }
+
+/** How much of a whole is done, a whole number from 0 to 100. */
+export function percentOf(done, whole) {
+  return whole > 0 ? Math.min(100, Math.floor((done / whole) * 100)) : 0;
+}
+
+/** An engine's name as people write it. */
+export function engineName(name) {
+  return name === "ffmpeg" ? "FFmpeg" : name[0].toUpperCase() + name.slice(1);
+}

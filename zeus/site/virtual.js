@@ -44,8 +44,8 @@ export class VirtualList {
   /** Scroll as far as it needs for an entry to be in sight. */
   reveal(at) {
     this._measure();
-    const [view, box] = [this._view(), this._place.getBoundingClientRect()];
-    const top = box.top + Math.floor(at / this.columns) * this._height;
+    const view = this._view();
+    const top = Math.floor(at / this.columns) * this._height;
     if (top < view.top) this._scrollBy(top - view.top);
     else if (top + this._height > view.bottom) this._scrollBy(top + this._height - view.bottom);
     this.draw();
@@ -103,22 +103,23 @@ export class VirtualList {
   }
 
   _range() {
-    const [view, top] = [this._view(), this._place.getBoundingClientRect().top];
-    const first = Math.max(0, Math.floor((view.top - top) / this._height) - SPARE);
-    const last = Math.max(first, Math.ceil((view.bottom - top) / this._height) + SPARE);
+    const { top, bottom } = this._view();
+    const first = Math.max(0, Math.floor(top / this._height) - SPARE);
+    const last = Math.max(first, Math.ceil(bottom / this._height) + SPARE);
     return [first * this.columns, Math.min(this.keys.length, last * this.columns)];
   }
 
+  /** What is in sight, counted from the place's upper edge, in its own pixels: a zoomed page's are larger. */
   _view() {
-    const [above, below] = this._inset();
-    if (!this._scroller) return { top: above, bottom: innerHeight - below };
-    const box = this._scroller.getBoundingClientRect();
-    return { top: box.top + above, bottom: box.bottom - below };
+    const [box, [above, below]] = [this._place.getBoundingClientRect(), this._inset()];
+    const zoom = box.width / this._place.offsetWidth || 1;
+    const around = this._scroller?.getBoundingClientRect() ?? { top: 0, bottom: innerHeight };
+    return { top: (around.top - box.top) / zoom + above, bottom: (around.bottom - box.top) / zoom - below };
   }
 
   _anchor() {
     if (!this._height || !this.keys.length) return null;
-    const above = this._view().top - this._place.getBoundingClientRect().top;
+    const above = this._view().top;
     if (above <= 0) return null;
     const row = Math.floor(above / this._height);
     return { row, key: this.keys[row * this.columns] };

@@ -1,17 +1,17 @@
 // One job: what it looks like, how far it is, why it waits or failed, and all that can be done with it.
 import { get, jobUrl } from "../api.js";
 import { announce, el, replace, text } from "../dom.js";
-import { between, duration, eta, moment } from "../format.js";
+import { between, duration, engineName, eta, moment } from "../format.js";
 import { icon } from "../icons.js";
 import { act, badge, can, endAll, frames, setStatus, statusWord } from "../jobparts.js";
 import { hasEnded, jobs } from "../jobs.js";
 import { tell } from "../notices.js";
 import { Refresh } from "../refresh.js";
-import { Files } from "./job-files.js";
-import { Frames } from "./job-frames.js";
-import { Log } from "./job-log.js";
-import { Pieces } from "./job-pieces.js";
-import { Stage } from "./job-stage.js";
+import { Files } from "./job/files.js";
+import { Frames } from "./job/frames.js";
+import { Log } from "./job/log.js";
+import { Pieces } from "./job/pieces.js";
+import { Stage } from "./job/stage.js";
 
 export const title = "Job";
 
@@ -214,7 +214,7 @@ class JobView {
   _showFacts(job) {
     const ids = job.depends_on;
     const rows = [
-      ["Engine", `${job.renderer} ${job.renderer_version}`],
+      ["Engine", `${engineName(job.renderer)} ${job.renderer_version}`],
       ["Node", job.node],
       ["Frames", job.start_frame === null ? null : `${job.start_frame} to ${job.end_frame}`],
       ["Attempt", job.attempt || null],

@@ -1,15 +1,15 @@
 // The list of all jobs: live, searched, filtered, sorted, gone through by keys, and ended in bulk.
 import { url } from "../api.js";
 import { announce, debounce, el, replace, text } from "../dom.js";
-import { count } from "../format.js";
+import { count, engineName } from "../format.js";
 import { icon } from "../icons.js";
 import { endAll, statusWord, STATUSES } from "../jobparts.js";
 import { jobs } from "../jobs.js";
 import { tell, toast } from "../notices.js";
 import { Thumbnails } from "../thumbnails.js";
 import { VirtualList } from "../virtual.js";
-import { Choice, facets, SORTS } from "./list-choice.js";
-import { makeRow, rowId } from "./list-row.js";
+import { Choice, facets, SORTS } from "./list/choice.js";
+import { makeRow, rowId } from "./list/row.js";
 
 export const title = "Jobs";
 
@@ -240,7 +240,7 @@ class JobsView {
       text(label.lastChild, entries[at][2].toLocaleString("en-GB"));
       label.firstChild.checked = entries[at][0] === this._choice.status;
     });
-    offer(this._engine, "All engines", found.engines, this._choice.engine);
+    offer(this._engine, "All engines", found.engines, this._choice.engine, engineName);
     offer(this._node, "All nodes", found.nodes, this._choice.node);
     const parent = this._choice.parent;
     this._family.hidden = !parent;
@@ -357,11 +357,11 @@ class JobsView {
 }
 
 /** The options of a filter: all, and those that occur. */
-function offer(select, all, names, chosen) {
+function offer(select, all, names, chosen, word = String) {
   const wanted = chosen && !names.includes(chosen) ? [...names, chosen] : names;
   const known = [...select.options].slice(1).map((option) => option.value);
   if (!select.options.length || known.join("\n") !== wanted.join("\n")) {
-    replace(select, el("option", { value: "" }, all), wanted.map((name) => el("option", { value: name }, name)));
+    replace(select, el("option", { value: "" }, all), wanted.map((name) => el("option", { value: name }, word(name))));
   }
   select.value = chosen;
   select.hidden = wanted.length < 2 && !chosen;

@@ -4,11 +4,11 @@ import { el, replace, text } from "../dom.js";
 import { count } from "../format.js";
 import { icon } from "../icons.js";
 import { Refresh } from "../refresh.js";
-import { NodeCard } from "./node-card.js";
-import { HourChart } from "./node-chart.js";
-import { OwnEngines } from "./node-engines.js";
-import { OwnModels } from "./node-models.js";
-import { openPairing } from "./node-pairing.js";
+import { NodeCard } from "./nodes/card.js";
+import { HourChart } from "./nodes/chart.js";
+import { OwnEngines } from "./nodes/engines.js";
+import { OwnModels } from "./nodes/models.js";
+import { openPairing } from "./nodes/pairing.js";
 
 export const title = "Nodes";
 

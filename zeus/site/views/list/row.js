@@ -1,8 +1,8 @@
 // One row of the list of jobs, which shows one job after another as the list is scrolled.
-import { el, text } from "../dom.js";
-import { ago, moment } from "../format.js";
-import { icon } from "../icons.js";
-import { outcome, setStatus, shortId } from "../jobparts.js";
+import { el, text } from "../../dom.js";
+import { ago, engineName, moment } from "../../format.js";
+import { icon } from "../../icons.js";
+import { outcome, setStatus, shortId } from "../../jobparts.js";
 
 /** What stands for a job without a picture, by its engine. */
 const DRAWN = { video: "generate", blender: "image", ffmpeg: "play" };
@@ -53,7 +53,7 @@ export function makeRow(list) {
       check.setAttribute("aria-label", `Select ${job.name}`);
     }
     const pieces = job.children.length ? ` · ${job.children.length} pieces` : "";
-    text(about, `${job.renderer} · ${shortId(job.id)}${pieces}`);
+    text(about, `${engineName(job.renderer)} · ${shortId(job.id)}${pieces}`);
     if (engine !== job.renderer) blank.replaceChildren(icon(DRAWN[(engine = job.renderer)] ?? "file", 20));
     list.thumbnails.show(picture, job);
     setStatus(status, job.status);

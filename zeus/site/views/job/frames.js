@@ -1,11 +1,11 @@
 // A job's frames: a grid that fills in, and one of them large.
-import { get, jobUrl } from "../api.js";
-import { el, replace, text, uniqueId } from "../dom.js";
-import { count, duration } from "../format.js";
-import { icon } from "../icons.js";
-import { statusWord } from "../jobparts.js";
-import { Refresh } from "../refresh.js";
-import { VirtualList } from "../virtual.js";
+import { get, jobUrl } from "../../api.js";
+import { el, replace, text, uniqueId } from "../../dom.js";
+import { count, duration } from "../../format.js";
+import { icon } from "../../icons.js";
+import { statusWord } from "../../jobparts.js";
+import { Refresh } from "../../refresh.js";
+import { VirtualList } from "../../virtual.js";
 
 const SMALL_FROM = 600;
 const [LARGE, SMALL] = [{ width: 52, height: 34 }, { width: 15, height: 15 }];

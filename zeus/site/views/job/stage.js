@@ -1,7 +1,7 @@
 // What a job made, to look at: its movie, its sound, its picture, or the newest one of what is in the making.
-import { jobUrl } from "../api.js";
-import { el, replace } from "../dom.js";
-import { hasEnded } from "../jobs.js";
+import { jobUrl } from "../../api.js";
+import { el, replace } from "../../dom.js";
+import { hasEnded } from "../../jobs.js";
 
 const MOVIE = /\.(mp4|webm|m4v|mov|mkv|avi|mpe?g|ts|mxf|ogv)$/i;
 const SOUND = /\.(mp3|m4a|aac|ogg|opus|wav|flac)$/i;

@@ -1,11 +1,11 @@
 // This node's engines: their versions, and installing and removing them.
-import { get, post, url } from "../api.js";
-import { ask } from "../dialog.js";
-import { el, replace, text } from "../dom.js";
-import { bytes } from "../format.js";
-import { icon } from "../icons.js";
-import { tell, toast } from "../notices.js";
-import { engineHead, once } from "./node-card.js";
+import { get, post, url } from "../../api.js";
+import { ask } from "../../dialog.js";
+import { el, replace, text } from "../../dom.js";
+import { bytes } from "../../format.js";
+import { icon } from "../../icons.js";
+import { tell, toast } from "../../notices.js";
+import { engineHead, once } from "./card.js";
 
 const SOURCES = { configured: "from the settings", managed: "installed by Zeus", bundled: "comes with Zeus", path: "the machine's own", builtin: "built in" };
 const STATES = { waiting: "Waits for others", downloading: "Downloading", verifying: "Checking it", unpacking: "Unpacking", checking: "Trying it out", installed: "Installed", failed: "Failed" };

@@ -1,9 +1,9 @@
 // What a job made: its outputs with their sizes, one, some or all of them to take away.
-import { jobUrl } from "../api.js";
-import { el, replace, text } from "../dom.js";
-import { bytes, count } from "../format.js";
-import { icon } from "../icons.js";
-import { VirtualList } from "../virtual.js";
+import { jobUrl } from "../../api.js";
+import { el, replace, text } from "../../dom.js";
+import { bytes, count } from "../../format.js";
+import { icon } from "../../icons.js";
+import { VirtualList } from "../../virtual.js";
 
 const ROW = 40;
 const AT_ONCE = 2;

@@ -1,10 +1,10 @@
 // This node's generation models: what is here, how far the rest is, and pulling, removing and choosing them.
-import { post } from "../api.js";
-import { ask } from "../dialog.js";
-import { el } from "../dom.js";
-import { bytes } from "../format.js";
-import { tell } from "../notices.js";
-import { once } from "./node-card.js";
+import { post } from "../../api.js";
+import { ask } from "../../dialog.js";
+import { el } from "../../dom.js";
+import { bytes } from "../../format.js";
+import { tell } from "../../notices.js";
+import { once } from "./card.js";
 
 const STATES = { absent: ["Not here", ""], pulling: ["Pulling", "accent"], here: ["Here", ""], loading: ["Loading", "accent"], ready: ["Ready", "good"], fault: ["Fault", "bad"] };
 

@@ -1,5 +1,5 @@
 // Which jobs the list shows and in which order: what is searched for, the filters, and the sorting.
-import { STATUSES } from "../jobparts.js";
+import { STATUSES } from "../../jobparts.js";
 
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const last = (number) => number ?? Infinity;

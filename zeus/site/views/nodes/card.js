@@ -1,10 +1,10 @@
 // One node: who it is, how busy, what it does now, and what it can do.
-import { request } from "../api.js";
-import { ask } from "../dialog.js";
-import { el, replace, text } from "../dom.js";
-import { ago, bytes, count, duration } from "../format.js";
-import { icon } from "../icons.js";
-import { tell } from "../notices.js";
+import { request } from "../../api.js";
+import { ask } from "../../dialog.js";
+import { el, replace, text } from "../../dom.js";
+import { ago, bytes, count, duration, engineName } from "../../format.js";
+import { icon } from "../../icons.js";
+import { tell } from "../../notices.js";
 
 const KINDS = { self: ["This node", "good"], online: ["Online", "good"], offline: ["Offline", ""], unpaired: ["Not paired", "warn"], refused: ["Refused", "bad"] };
 const SHOWN = 3;
@@ -133,7 +133,7 @@ function engines(found) {
 /** An engine's name, whether it works, and how fast it is. */
 export function engineHead(name, engine, seconds = null) {
   const pace = seconds ? `${duration(seconds)} a frame` : "";
-  return el("div", { class: "node-line" }, el("strong", {}, name),
+  return el("div", { class: "node-line" }, el("strong", {}, engineName(name)),
     engine.available ? el("span", { class: "muted small numbers" }, pace) : el("span", { class: "node-no small any" }, engine.reason ?? "It cannot run here."));
 }
 

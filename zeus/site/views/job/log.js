@@ -1,9 +1,9 @@
 // A job's log: as it grows, with the newest lines in sight, and searched.
-import { connection, errorOf, get, jobUrl } from "../api.js";
-import { debounce, el, replace, text } from "../dom.js";
-import { icon } from "../icons.js";
-import { hasEnded } from "../jobs.js";
-import { VirtualList } from "../virtual.js";
+import { connection, errorOf, get, jobUrl } from "../../api.js";
+import { debounce, el, replace, text } from "../../dom.js";
+import { icon } from "../../icons.js";
+import { hasEnded } from "../../jobs.js";
+import { VirtualList } from "../../virtual.js";
 
 const MOST_LINES = 20000;
 const LONGEST = 2000;

@@ -1,10 +1,10 @@
 // A split job's pieces: each node's work on a line of time, and all of them as a table.
-import { url } from "../api.js";
-import { el, replace, text } from "../dom.js";
-import { between, count, duration } from "../format.js";
-import { badge, outcome, shortId, statusWord } from "../jobparts.js";
-import { jobs } from "../jobs.js";
-import { Refresh } from "../refresh.js";
+import { url } from "../../api.js";
+import { el, replace, text } from "../../dom.js";
+import { between, count, duration } from "../../format.js";
+import { badge, outcome, shortId, statusWord } from "../../jobparts.js";
+import { jobs } from "../../jobs.js";
+import { Refresh } from "../../refresh.js";
 
 const MOST_ROWS = 200;
 const TICKS = 4;

@@ -1,8 +1,8 @@
 // Two nodes come to trust each other: this one shows a code, or takes the other's address with a code or token of it.
-import { post } from "../api.js";
-import { el, replace, text } from "../dom.js";
-import { labelled } from "../form.js";
-import { tell, toast } from "../notices.js";
+import { post } from "../../api.js";
+import { el, replace, text } from "../../dom.js";
+import { labelled } from "../../form.js";
+import { tell, toast } from "../../notices.js";
 
 /** Ask how to pair; `view` is the node that is meant, if one is. `onpaired` is called once there is a new one. */
 export function openPairing(view, onpaired) {
