@@ -133,6 +133,8 @@ class NodeProcess:
         self.folder = folder
         self.config = folder / "zeus.json"
         self.sections = sections
+        self.prefix: list[str] = []
+        """What is put before its command."""
         self.process: subprocess.Popen[str] | None = None
         self.url = ""
 
@@ -142,7 +144,7 @@ class NodeProcess:
         self.config.write_bytes(msgspec.json.encode(config))
         program = Path(__file__).parent / "stubs" / "serve.py"
         self.process = subprocess.Popen(
-            [sys.executable, str(program), str(self.config)],
+            [*self.prefix, sys.executable, str(program), str(self.config)],
             stdout=subprocess.PIPE, text=True, env={**os.environ, **env},
         )  # fmt: skip
         assert self.process.stdout is not None

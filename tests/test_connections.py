@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import Api, NodeProcess, config_for
 from zeus.api.app import Node, running_node
-from zeus.api.listening import lan_urls
 from zeus.config import HttpConfig
+from zeus.nodes.addresses import lan_urls
 
 SHUTDOWN = 5.0
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

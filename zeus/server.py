@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from zeus import __version__
 from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
 from zeus.child import Children
@@ -30,8 +31,10 @@ from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
 from zeus.model import Place
-from zeus.nodes.addresses import Address
+from zeus.nodes.addresses import Address, interface_addresses, lan_urls
 from zeus.nodes.book import NodeBook
+from zeus.nodes.certificates import believed
+from zeus.nodes.discovery import Discovery
 from zeus.nodes.pairing import Pairing
 from zeus.nodes.trust import Trust
 from zeus.portrait import Portraits
@@ -76,6 +79,7 @@ class Zeus(msgspec.Struct, frozen=True):
     address: Address
     nodes: NodeBook
     pairing: Pairing
+    discovery: Discovery
     portraits: Portraits
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
@@ -107,7 +111,8 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.push_async_callback(store.close)
         address, trust = Address(), Trust(files.root)
         await trust.load()
-        nodes = NodeBook(config, store.uuid, trust, None, address, lambda: runner.wake())
+        believes = await asyncio.to_thread(believed, config.network.ca)
+        nodes = NodeBook(config, store.uuid, trust, believes, address, lambda: runner.wake())
         stack.push_async_callback(nodes.close)
         pairing = Pairing(nodes, lambda: Introduction(store.uuid, config.node.name, address.urls))
         children = Children(store.uuid)
@@ -168,11 +173,13 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.callback(feed.close)
         thumbnails = Thumbnails(files, media)
         stack.push_async_callback(thumbnails.close)
+        discovery = _discovery(config, registry, nodes)
+        stack.push_async_callback(discovery.close)
         yield Zeus(
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, pairing, portraits, failed,
+            address, nodes, pairing, discovery, portraits, failed,
         )  # fmt: skip
 
 
@@ -227,3 +234,19 @@ def _slots(config: Config, registry: Registry) -> dict[str, int]:
 def _downloads(config: Config, registry: Registry, files: Files, children: Children) -> Downloads:
     sources = {name: engine.releases for name, engine in registry.engines.items() if engine.releases is not None}
     return Downloads(files, children, sources, {name: config.engine(name) for name in sources})
+
+
+def _discovery(config: Config, registry: Registry, nodes: NodeBook) -> Discovery:
+    wanted, address = config.network.interfaces, nodes.address
+
+    def urls() -> tuple[str, ...]:
+        """Where the node is now: machines get other addresses."""
+        address.urls = tuple(lan_urls(config.http, address.port, wanted)) or address.urls
+        return address.urls
+
+    said = {"name": config.node.name, "version": __version__, "engines": ",".join(registry.engines)}
+    said |= {"open": "1"} if config.http.open else {}
+    said |= {"https": "1"} if config.http.certificate else {}
+    return Discovery(
+        nodes.own_id, nodes.sightings, nodes.is_wanted, lambda: interface_addresses(wanted), urls, lambda: said
+    )

@@ -11,9 +11,9 @@ import msgspec
 
 from zeus.api.app import serve
 from zeus.api.guard import needs_token
-from zeus.api.listening import lan_urls
 from zeus.config import Config
 from zeus.errors import ConfigError, ZeusError
+from zeus.nodes.addresses import lan_urls
 from zeus.tokens import OWNER_FILE, owner_secret
 
 FAILED, WRONG_USAGE = 1, 2

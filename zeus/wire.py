@@ -531,11 +531,20 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str
 
 
+class ServerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as another one knows it; of one that does not answer, `offline`, there is nothing more to say."""
+
+    status: StatusView | None
+    jobs: Sequence[JobView]
+    timestamp: str
+    offline: bool = False
+
+
 class FullStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Every node that this one knows, by name."""
+    """Every node that this one uses, by this one's word for it."""
 
     timestamp: str
-    servers: Mapping[str, Snapshot]
+    servers: Mapping[str, ServerSnapshot]
 
 
 class PresetView(msgspec.Struct, frozen=True):

@@ -29,6 +29,8 @@ from zeus.api.routes import ROUTES, add_routes
 from zeus.api.site import SITE, Site, read_site
 from zeus.config import Config
 from zeus.errors import ConfigError
+from zeus.nodes.addresses import is_wide
+from zeus.nodes.certificates import server_context
 from zeus.server import Zeus, open_zeus
 from zeus.tokens import Tokens, ensure_owner
 
@@ -81,6 +83,7 @@ def make_app(zeus: Zeus, site: Site) -> web.Application:
 @contextlib.asynccontextmanager
 async def running_node(config: Config) -> AsyncIterator[Node]:
     """A node with its HTTP door open: opened last, closed first. Raises ConfigError, StorageInUse or StoreFailed."""
+    tls = await asyncio.to_thread(server_context, config.http)
     async with open_zeus(config) as zeus, contextlib.AsyncExitStack() as stack:
         if needs_token(config):
             await _make_token(zeus)
@@ -94,10 +97,12 @@ async def running_node(config: Config) -> AsyncIterator[Node]:
         assert runner.server is not None
         sockets, address = await listen(config.http, zeus.files.root / "socket")
         zeus.address.take(address)
-        connections = Connections(runner.server, config.http)
+        connections = Connections(runner.server, config.http, tls)
         stack.push_async_callback(connections.close)
         connections.open(sockets)
         zeus.nodes.start(zeus.portraits.portrait)
+        if is_discovered(config):
+            zeus.discovery.start()
         yield Node(address.url, zeus)
 
 
@@ -117,6 +122,12 @@ async def serve(config: Config, *, announce: Callable[[str], None]) -> int:
             log.critical("%s", node.zeus.failed.result().message)
             return EXIT_STORE_FAILED
     return 0
+
+
+def is_discovered(config: Config) -> bool:
+    """Whether the node announces itself and looks for others."""
+    wanted = config.network.discovery
+    return wanted == "on" or (wanted == "auto" and is_wide(config.http.host))
 
 
 async def _make_token(zeus: Zeus) -> None:

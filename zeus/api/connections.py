@@ -9,6 +9,7 @@ import asyncio
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -30,8 +31,9 @@ log = logging.getLogger(__name__)
 class Connections:
     """Accepts connections for aiohttp's server, which has no cap and no time limit for a request's head."""
 
-    def __init__(self, server: web.Server, limits: HttpConfig) -> None:
+    def __init__(self, server: web.Server, limits: HttpConfig, tls: ssl.SSLContext | None = None) -> None:
         self._server = server
+        self._tls = tls
         self._most = limits.max_connections or _most_by_descriptors()
         self._head_timeout = limits.header_timeout
         self._sockets: list[socket.socket] = []
@@ -74,7 +76,9 @@ class Connections:
 
     async def _begin(self, accepted: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._server, accepted)
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server, accepted, ssl=self._tls, ssl_handshake_timeout=self._head_timeout if self._tls else None
+            )
         except OSError:
             accepted.close()  # the client went away
 

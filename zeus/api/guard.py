@@ -15,6 +15,7 @@ from multidict import istr
 from zeus.api.errors import Handler
 from zeus.config import Config
 from zeus.errors import BadInput, Forbidden, UnsupportedMedia
+from zeus.nodes.addresses import is_wide
 
 FORWARDED = tuple(
     map(istr, ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"))
@@ -97,8 +98,7 @@ async def expect_later(request: web.Request) -> None:
 
 def needs_token(config: Config) -> bool:
     """Whether strangers can reach the node and shall not come in without a token."""
-    host = config.http.host
-    return not config.http.open and host != "localhost" and not (_is_address(host) and is_loopback(host))
+    return not config.http.open and is_wide(config.http.host)
 
 
 def is_local(request: web.Request) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zeus.config import HttpConfig
 from zeus.errors import ConfigError
-from zeus.nodes.addresses import LOOPBACK, Address, reached_by, url_of
+from zeus.nodes.addresses import LOOPBACK, Address, lan_urls, url_of
 
 
 async def listen(limits: HttpConfig, unix_path: Path) -> tuple[list[socket.socket], Address]:
@@ -31,13 +31,8 @@ async def listen(limits: HttpConfig, unix_path: Path) -> tuple[list[socket.socke
 
 
 def _address(http: HttpConfig, host: str, port: int) -> Address:
-    url = url_of(host, port)
+    url = url_of(host, port, https=bool(http.certificate))
     return Address(url, port, tuple(lan_urls(http, port)) or (url,))
-
-
-def lan_urls(http: HttpConfig, port: int) -> list[str]:
-    """The URLs by which other machines reach a node that listens there."""
-    return [url_of(each, port) for each in reached_by(http)]
 
 
 async def _bound(host: str, port: int) -> list[socket.socket]:

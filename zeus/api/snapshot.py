@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import Any
@@ -14,7 +15,10 @@ from zeus.api.keys import LISTS, ZEUS
 from zeus.api.responses import json_response
 from zeus.api.views import time_text
 from zeus.errors import JobNotFound
-from zeus.wire import FullStatus, Snapshot
+from zeus.wire import FullStatus, ServerSnapshot, Snapshot
+
+PATIENCE = 2.0
+"""Seconds that another node gets to answer."""
 
 
 class _Encoded(msgspec.Struct, frozen=True):
@@ -28,14 +32,20 @@ async def snapshot(request: web.Request) -> web.Response:
 
 
 async def full_status(request: web.Request) -> web.Response:
-    """Every node that this one knows; alone it knows itself."""
-    name = request.app[ZEUS].config.node.name
-    return json_response(FullStatus(timestamp=_now(), servers={name: await _snapshot(request)}))
+    """This node and every one that it uses, asked side by side."""
+    zeus = request.app[ZEUS]
+    peers = sorted(zeus.nodes.peers.values(), key=lambda peer: peer.name)
+    own, *others = await asyncio.gather(_snapshot(request), *(peer.snapshot(PATIENCE) for peer in peers))
+    names = [zeus.config.node.name, *(peer.name for peer in peers)]
+    servers = {name: _server(each) for name, each in zip(names, [own, *others], strict=True)}
+    return json_response(FullStatus(timestamp=_now(), servers=servers))
 
 
 async def detected_clients(request: web.Request) -> web.Response:
+    """The names of the nodes that are seen, this one first."""
     _debug_only(request)
-    return json_response([request.app[ZEUS].config.node.name])
+    zeus = request.app[ZEUS]
+    return json_response([zeus.config.node.name, *sorted({each.name for each in zeus.nodes.sightings})])
 
 
 async def clear_history(request: web.Request) -> web.Response:
@@ -51,6 +61,12 @@ async def _snapshot(request: web.Request) -> Snapshot:
     body = await request.app[LISTS].whole()
     jobs: Any = msgspec.json.decode(body.plain, type=_Encoded).jobs
     return Snapshot(status=await request.app[ZEUS].portraits.status(), jobs=jobs, timestamp=_now())
+
+
+def _server(found: Snapshot | None) -> ServerSnapshot:
+    if found is None:
+        return ServerSnapshot(status=None, jobs=(), timestamp=_now(), offline=True)
+    return ServerSnapshot(status=found.status, jobs=found.jobs, timestamp=found.timestamp)
 
 
 def _debug_only(request: web.Request) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zeus import __version__
-from zeus.cli import demo, doctor, engines, jobs, models, serve, settings, submit, tests, token, top
+from zeus.cli import demo, doctor, engines, jobs, models, nodes, serve, settings, submit, tests, token, top
 from zeus.errors import BadInput, ConfigError, ZeusError
 
 FAILED, WRONG_USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
@@ -25,6 +25,7 @@ app.command("submit")(submit.command)
 app.add_typer(jobs.app, name="jobs")
 app.command("top")(top.command)
 app.add_typer(engines.app, name="engines")
+app.add_typer(nodes.app, name="nodes")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.command)
 app.add_typer(token.app, name="token")

@@ -21,26 +21,31 @@ ServerOption = Annotated[
 TokenOption = Annotated[
     str | None, typer.Option("--token", metavar="T", envvar="ZEUS_TOKEN", help="The token that the server asks for.")
 ]
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 FULL_ID = 36
 
 
 def connect(server: str | None, token: str | None) -> RenderServerProxy:
     """The client of the server that the options name, or of this machine's own node."""
+    from zeus.nodes.certificates import believed, believed_here
     from zeus.peers.client import RenderServerProxy
 
     if server:
-        return RenderServerProxy(server, token=token)
+        is_https = server.startswith("https:")
+        trust = believed(load(None, os.environ, {}).config.network.ca) if is_https else None
+        return RenderServerProxy(server, token=token, trust=trust)
     config = load(None, os.environ, {}).config
-    return RenderServerProxy(own_url(config), token=token or _own_token(config.storage_path / "token"))
+    trust = believed_here(config) if config.http.certificate else None
+    return RenderServerProxy(own_url(config), token=token or _own_token(config.storage_path / "token"), trust=trust)
 
 
 def own_url(config: Config) -> str:
     """The URL of this machine's own node. Raises BadInput where it is not known beforehand."""
     if config.http.port == 0:
         raise BadInput("The port of this machine's node is set to any that is free: name it with --server URL.")
-    host = EVERYWHERE.get(config.http.host, config.http.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}"
+    from zeus.nodes.addresses import LOOPBACK, url_of
+
+    host = LOOPBACK.get(config.http.host, config.http.host)
+    return url_of(host, config.http.port, https=bool(config.http.certificate))
 
 
 def _own_token(file: Path) -> str | None:

@@ -56,6 +56,12 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535, description="The port to listen on. 0 takes any that is free")] = 8080
     open: Annotated[bool, Meta(description="Ask for no token: whoever reaches the port may do everything")] = False
+    certificate: Annotated[
+        str, Meta(description="A PEM file with this node's certificate: with it the node speaks HTTPS alone")
+    ] = ""
+    key: Annotated[str, Meta(description="A PEM file with the certificate's key, where it is not in the same file")] = (
+        ""
+    )
     allowed_hosts: Annotated[Texts, Meta(description="More names that this node is reached by, such as a proxy's")] = ()
     max_json_bytes: Annotated[int, Meta(ge=1024, description="The largest JSON body")] = MIB
     max_upload_bytes: Annotated[int, Meta(ge=1, description="The largest upload")] = 100 * GIB

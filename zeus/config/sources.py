@@ -35,7 +35,7 @@ FLAGS = {
     "--port": "http.port",
     "--open": "http.open",
 }
-PATHS = {"node.storage", "network.ca", "files.local_roots", "plugins.folders"}
+PATHS = {"node.storage", "http.certificate", "http.key", "network.ca", "files.local_roots", "plugins.folders"}
 EXPECTED_NAME = "1 to 63 letters, digits and . _ -"
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 Key = tuple[str, ...]

@@ -50,16 +50,21 @@ def interface_addresses(wanted: Sequence[str] = ()) -> list[Ip]:
     return found
 
 
-def reached_by(http: HttpConfig, interfaces: Sequence[str] = ()) -> list[Ip]:
-    """The addresses by which other machines reach a node that listens as `http` says."""
+def is_wide(host: str) -> bool:
+    """Whether other machines may reach a node that listens at this host."""
+    ip = ip_of(host)
+    return host != "localhost" and not (ip is not None and ip.is_loopback)
+
+
+def lan_urls(http: HttpConfig, port: int, interfaces: Sequence[str] = ()) -> list[str]:
+    """The URLs by which other machines reach a node that listens as `http` says."""
     if http.host in LOOPBACK:
         version = 6 if ":" in http.host else 4
-        return [each for each in interface_addresses(interfaces) if each.version == version]
-    try:
-        parsed = ipaddress.ip_address(http.host)
-    except ValueError:
-        return []
-    return [] if parsed.is_loopback else [parsed]
+        found = [each for each in interface_addresses(interfaces) if each.version == version]
+    else:
+        ip = ip_of(http.host)
+        found = [ip] if ip is not None and not ip.is_loopback else []
+    return [url_of(each, port, https=bool(http.certificate)) for each in found]
 
 
 def url_of(host: object, port: int, *, https: bool = False) -> str:
@@ -70,9 +75,16 @@ def url_of(host: object, port: int, *, https: bool = False) -> str:
 
 def plain_address(host: str, port: int) -> str:
     """HOST:PORT as two nodes write it alike; "" for a host that is no IP address."""
-    try:
-        parsed = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    ip = ip_of(host)
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip is None:
         return ""
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-    return f"[{parsed}]:{port}" if parsed.version == 6 else f"{parsed}:{port}"
+    return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
+
+
+def ip_of(text: str) -> Ip | None:
+    """The IP address that a text is, without its scope; None for any other text."""
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None

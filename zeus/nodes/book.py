@@ -9,7 +9,7 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -19,7 +19,7 @@ from zeus.nodes.addresses import Address
 from zeus.nodes.history import EVERY, History
 from zeus.nodes.peer import Peer, Place, State
 from zeus.nodes.proof import ask_for_proof, challenge_for
-from zeus.nodes.sightings import Sighting, Sightings
+from zeus.nodes.sightings import Sighting, Sightings, clean_name
 from zeus.nodes.trust import Trust
 from zeus.wire import NodeView, Portrait, time_text
 
@@ -29,6 +29,9 @@ MISSED = 5
 """Heartbeats without an answer after which a node is offline."""
 LEAST_WAIT = 1.0
 """Seconds that a node gets for an answer at the least."""
+
+SETTLE = 0.1
+"""Seconds after which what was seen is acted upon, together with what is seen meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class NodeBook:
         self.trust = trust
         self.address = address
         self.own_id = own_id
-        self.sightings = Sightings(self._settle)
+        self.sightings = Sightings(self._settle_soon)
         self.ssl_trust = ssl_trust
         self._config = config
         self._changed = changed
@@ -51,6 +54,7 @@ class NodeBook:
         self._ending: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._history = History()
+        self._settling: asyncio.TimerHandle | None = None
         self._own: Callable[[], Awaitable[Portrait]] | None = None
 
     @property
@@ -78,6 +82,8 @@ class NodeBook:
 
     async def close(self) -> None:
         """Look no more."""
+        if self._settling is not None:
+            self._settling.cancel()
         tasks = [*self._loops, *self._beating.values(), *self._ending]
         for task in tasks:
             task.cancel()
@@ -123,11 +129,21 @@ class NodeBook:
             yield NodeView(id=each.id, name=name, url=next(iter(each.urls), ""), state=State.UNPAIRED.value,
                            message="It was seen, but nothing is sent to it: pair the two.")  # fmt: skip
 
+    def is_wanted(self, node_id: str) -> bool:
+        """Whether it matters where a node of this id is seen."""
+        return node_id in self._peers or node_id in self.trust.known
+
+    def _settle_soon(self) -> None:
+        """Sightings changed: a thousand of them at once are no more work than one."""
+        if self._settling is None and self._own is not None:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE, self._settle)
+
     def _settle(self) -> None:
         """Have a peer for each node that is to be used, and none besides."""
-        if self._own is None:
-            return
-        wanted = self._wanted()
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        wanted, seen = self._wanted(), self._seen_at()
         for node_id in [each for each in self._peers if each not in wanted]:
             self._drop(node_id)
         for node_id, (name, secret) in wanted.items():
@@ -138,7 +154,7 @@ class NodeBook:
                 self._peers[node_id] = peer
                 self._beating[node_id] = asyncio.create_task(self._beat(peer))
             peer.trust(secret)
-            peer.places = self._places(node_id)
+            peer.places = self._places(node_id, seen.get(node_id, []))
         self._woken.set()
         self._woken = asyncio.Event()
 
@@ -155,15 +171,19 @@ class NodeBook:
                     wanted.setdefault(each.id, (each.name, None))
         return dict(list(wanted.items())[:MOST_PEERS])
 
-    def _places(self, node_id: str) -> list[Place]:
+    def _seen_at(self) -> dict[str, list[Place]]:
+        seen: dict[str, list[Place]] = {}
+        for each in self.sightings:
+            seen.setdefault(each.id, []).extend(Place(url, each.typed) for url in each.urls)
+        return seen
+
+    def _places(self, node_id: str, seen: Sequence[Place]) -> list[Place]:
         """Where a node may be: what its owner typed, where it was before, and where one of its id was seen."""
-        known = self.trust.known.get(node_id)
-        typed = [known.url] if known is not None and known.url else []
-        typed += [url for each in self.sightings if each.id == node_id and each.typed for url in each.urls]
-        found = list(known.urls) if known is not None else []
-        found += [url for each in self.sightings if each.id == node_id and not each.typed for url in each.urls]
-        places = [Place(url, typed=True) for url in typed] + [Place(url) for url in found]
-        return list({place.url: place for place in reversed(places)}.values())[::-1]
+        known, places = self.trust.known.get(node_id), [each for each in seen if each.typed]
+        if known is not None:
+            typed = [Place(known.url, typed=True)] if known.url else []
+            places = [*typed, *places, *map(Place, known.urls)]
+        return list({each.url: each for each in reversed([*places, *seen])}.values())[::-1]
 
     def _drop(self, node_id: str) -> None:
         peer, task = self._peers.pop(node_id), self._beating.pop(node_id)
@@ -252,11 +272,6 @@ def unique(name: str, taken: Iterable[str]) -> str:
     if name in names:
         return name
     return min(names, key=lambda each: (len(each), each))
-
-
-def clean_name(name: str) -> str:
-    """A node's name with only the characters that a node's name may have."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:63].strip("-") or "node"
 
 
 def _own_name(peer: Peer) -> str:

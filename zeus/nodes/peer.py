@@ -16,10 +16,12 @@ from zeus.nodes.proof import ask_for_proof, challenge_for, is_proven
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
 from zeus.tokens import digest_of
-from zeus.wire import Load, NodeView, Portrait, time_text
+from zeus.wire import Load, NodeView, Portrait, Snapshot, time_text
 
 MOST_PORTRAIT = 1 << 20
 """Bytes of what a node says of itself."""
+MOST_SNAPSHOT = 64 << 20
+"""Bytes of a node's status with all its jobs."""
 MOST_TEXT = 200
 """Characters that are shown of what another node says."""
 AT_ONCE = 8
@@ -125,6 +127,15 @@ class Peer:
     def history(self, seconds: float) -> list[Load]:
         """How busy it was in so many last seconds."""
         return self._history.last(seconds) if seconds else []
+
+    async def snapshot(self, wait: float) -> Snapshot | None:
+        """Its status and jobs now; None where it does not answer within so many seconds."""
+        try:
+            async with asyncio.timeout(wait):
+                answer = await self.proxy.request("GET", "/api/snapshot", most=MOST_SNAPSHOT, once=True, wait=wait)
+                return await asyncio.to_thread(decode, answer, Snapshot)
+        except (ServerUnreachable, ServerRefused, TimeoutError):
+            return None
 
     async def close(self) -> None:
         await self.proxy.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, KeysView
 
 import msgspec
 
@@ -28,24 +28,22 @@ class Sightings:
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
-        self._all: dict[str, tuple[Sighting, float]] = {}
+        self._all: dict[str, Sighting] = {}
 
     def __iter__(self) -> Iterator[Sighting]:
-        return iter([sighting for sighting, _ in self._all.values()])
+        return iter(list(self._all.values()))
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._all
-
-    def __len__(self) -> int:
-        return len(self._all)
+    def keys(self) -> KeysView[str]:
+        """The keys of all of them."""
+        return self._all.keys()
 
     def put(self, key: str, sighting: Sighting, *, wanted: bool = False) -> None:
         """Keep a sighting. Where there is no room, one of a node that is `wanted` takes another's place."""
         old = self._all.pop(key, None)
         if not self._make_room(sighting, wanted):
             return
-        self._all[key] = sighting, time.time()
-        if old is None or old[0] != sighting:
+        self._all[key] = sighting
+        if old is None or old != sighting:
             self._changed()
 
     def drop(self, key: str) -> None:
@@ -54,7 +52,7 @@ class Sightings:
             self._changed()
 
     def _make_room(self, sighting: Sighting, wanted: bool) -> bool:
-        same = [key for key, (each, _) in self._all.items() if each.id == sighting.id]
+        same = [key for key, each in self._all.items() if each.id == sighting.id]
         if len(same) >= MOST_OF_ONE:
             del self._all[same[0]]
         if len(self._all) < MOST:
@@ -62,3 +60,8 @@ class Sightings:
         if wanted:
             del self._all[next(iter(self._all))]
         return wanted
+
+
+def clean_name(name: str) -> str:
+    """A node's name with only the characters that a node's name may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:63].strip("-") or "node"

@@ -10,6 +10,7 @@ from zeus.cli.checks import Finding
 from zeus.cli.target import own_url
 from zeus.config import Config
 from zeus.errors import ZeusError
+from zeus.nodes.certificates import believed_here
 from zeus.peers.client import RenderServerProxy
 
 GROUP = "224.0.0.251"
@@ -28,7 +29,7 @@ async def port(config: Config) -> Finding:
     if problem.errno != errno.EADDRINUSE:
         text = f"{host}:{number} cannot be listened on: {problem.strerror}."
         return Finding("port", "fatal", text, "Choose another by --host and --port, or http.host and http.port.")
-    if await _is_zeus(own_url(config)):
+    if await _is_zeus(config):
         return Finding("port", "ok", f"A node answers at {host}:{number}.")
     remedy = "End that program, or choose another port: --port N, or http.port."
     return Finding("port", "fatal", f"Another program holds {host}:{number}.", remedy)
@@ -49,8 +50,9 @@ def _bind(host: str, number: int) -> OSError | None:
     return None
 
 
-async def _is_zeus(url: str) -> bool:
-    async with RenderServerProxy(url) as server:
+async def _is_zeus(config: Config) -> bool:
+    trust = believed_here(config) if config.http.certificate else None
+    async with RenderServerProxy(own_url(config), trust=trust) as server:
         try:
             answer = await server.request("GET", "/api/heartbeat", wait=5.0)
         except ZeusError:
