@@ -4,16 +4,17 @@ import { STATUSES } from "../../jobparts.js";
 const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 const last = (number) => number ?? Infinity;
 
-/** The orders: word, what a job is sorted by, whether the greatest goes first. The first one is the store's own. */
+/** The orders: word, what a job is sorted by, whether the greatest goes first (`isDown`). The first one is the
+ * store's own, the second the same the other way round. */
 export const SORTS = {
-  newest: { word: "Newest first", column: "added" },
+  newest: { word: "Newest first", column: "added", isDown: true },
   oldest: { word: "Oldest first", column: "added", isReversed: true },
-  name: { word: "Name", column: "name", key: (job) => job.name },
+  name: { word: "Name", column: "main", key: (job) => job.name },
   status: { word: "Status", column: "status", key: (job) => STATUSES.indexOf(job.status) },
-  progress: { word: "Progress", column: "progress", key: (job) => -job.percent_complete },
+  progress: { word: "Progress", column: "progress", isDown: true, key: (job) => -job.percent_complete },
   left: { word: "Time left", column: "progress", key: (job) => last(job.eta_seconds) },
   node: { word: "Node", column: "node", key: (job) => job.node ?? "\uffff" },
-  priority: { word: "Priority", column: "priority", key: (job) => -job.priority },
+  priority: { word: "Priority", column: "priority", isDown: true, key: (job) => -job.priority },
 };
 const NAMES = ["q", "status", "engine", "node", "parent", "sort"];
 

@@ -1,5 +1,5 @@
 // The farm's last hour: a line for each node, of its processor, memory, graphics or running jobs.
-import { el, replace, svg, text } from "../../dom.js";
+import { el, replace, svg } from "../../dom.js";
 
 const HOUR = 3600;
 const GAP = 45;
