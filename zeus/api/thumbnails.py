@@ -11,11 +11,10 @@ from zeus.api.keys import ZEUS
 from zeus.api.outputs import choose
 from zeus.api.parameters import flag
 from zeus.api.responses import SlicedFile, job_id_of
-from zeus.errors import BadInput, NotFound, ZeusError
+from zeus.errors import BadInput, NotFound, PreviewFailed
 from zeus.model import ENDED, Output
 from zeus.thumbnails import BIG, SMALL, kind_of, pictures_of
 
-NOTHING = ("no_thumbnail", "preview_failed")
 BOXES = {"": SMALL, "small": SMALL, "big": BIG}
 
 
@@ -23,8 +22,8 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
     """A picture of an output or of all of them. With `missing_ok` nothing to show is no error: 204."""
     try:
         return await _thumbnail(request)
-    except ZeusError as error:
-        if error.code in NOTHING and flag(request, "missing_ok"):
+    except (NotFound, PreviewFailed):
+        if flag(request, "missing_ok"):
             return web.Response(status=204)
         raise
 

@@ -68,7 +68,7 @@ class JobsView {
     this._unsubscribe();
     clearInterval(this._ticking);
     clearTimeout(this._facetsTimer);
-    this._remember.cancel();
+    this._rememberSoon.cancel();
     for (const part of [this._tools, this._bulk, this._list, this.thumbnails]) part.close();
   }
 
@@ -101,8 +101,8 @@ class JobsView {
 
   _listen() {
     const { signal } = this._stop;
-    this._remember = debounce(() => history.replaceState({ ...history.state, top: scrollY }, ""), REMEMBER_AFTER);
-    addEventListener("scroll", () => this._remember(), { passive: true, signal });
+    this._rememberSoon = debounce(() => this._remember(), REMEMBER_AFTER);
+    addEventListener("scroll", () => this._rememberSoon(), { passive: true, signal });
     addEventListener("resize", () => this._measure(), { passive: true, signal });
     addEventListener("keydown", (event) => {
       if (event.key !== "/" || event.target.closest?.("input, textarea, select, dialog")) return;
@@ -119,6 +119,11 @@ class JobsView {
     const [row, above, below] = ["row", "above", "below"].map((name) => parseFloat(style.getPropertyValue(`--job-${name}`)));
     this._height = row;
     this._insets = [above, below];
+  }
+
+  /** Keep the place for whoever comes back. */
+  _remember() {
+    history.replaceState({ ...history.state, top: scrollY }, "");
   }
 
   _keepPictures(ids) {
@@ -211,7 +216,7 @@ class JobsView {
       const before = this._active;
       this._move(goals[event.key]);
       if (event.shiftKey && before) this._bulk.add(before, this._active);
-    } else if (event.key === "Enter" && this._active) location.hash = `#/jobs/${this._active}`;
+    } else if (event.key === "Enter" && this._active) this._list.element(this._active)?.querySelector("a").click();
     else if (event.key === " " && this._active) this.toggle(this._active, event);
     else if (event.key === "Delete" && (this._bulk.size || this._active)) this._bulk.end("delete", this._bulk.size ? undefined : [this._active]);
     else if (event.key === "a" && (event.ctrlKey || event.metaKey)) this._bulk.toggleAll(this._ids);
@@ -234,6 +239,7 @@ class JobsView {
 
   /** A row opens its job wherever it is clicked, as long as nothing else is meant by it. */
   _click(event) {
+    if (event.target.closest("a")) this._remember();
     const row = event.target.closest(".job-rows > .job-row");
     if (!row || event.target.closest("a, input, label, button") || getSelection()?.type === "Range") return;
     if (event.ctrlKey || event.metaKey || event.shiftKey) this.toggle(row.id.slice(rowId("").length), event);
