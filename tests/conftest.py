@@ -49,6 +49,7 @@ def config_for(folder: Path, **sections: Mapping[str, Any]) -> Config:
     base: dict[str, dict[str, Any]] = {
         "node": {"name": "test-node", "storage": str(folder / "storage")},
         "http": {"port": 0},
+        "network": {"discovery": "off"},
         "plugins": {"folders": [str(STUBS / "plugins")]},
         "jobs": {"slots": 8, "retry_delay": 0.0},
         "engines": {"noop": {"slots": 8}, "video": {"offline": True}},

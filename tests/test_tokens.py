@@ -33,6 +33,7 @@ from zeus.tokens import (
 STRANGER = {"X-Forwarded-For": "203.0.113.7"}
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 OPEN_TO_ALL = {"/", "/api/heartbeat", "/healthz", "/readyz", "/api/session"}
+OPEN_TO_ALL |= {"/api/nodes/pair", "/api/nodes/pair/{exchange}", "/api/nodes/prove"}
 
 
 def bearer(secret: str) -> dict[str, str]:

@@ -14,9 +14,9 @@ from msgspec import Meta
 
 MOST = (1 << 31) - 1
 """Of what another node counts."""
-NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
-NodeUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]{1,255}/?$", examples=["http://render-1:8080"])]
-Hex = Annotated[str, Meta(pattern="^[0-9a-f]{1,512}$")]
+NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
+NodeUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,255}$(?!\n)", examples=["http://render-1:8080"])]
+Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -473,18 +473,16 @@ class Introduction(msgspec.Struct, frozen=True):
     urls: Annotated[Sequence[NodeUrl], Meta(max_length=16)] = ()
 
 
-class PairOffer(msgspec.Struct, frozen=True, tag="offer", tag_field="step", forbid_unknown_fields=True):
+class PairOffer(Introduction, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A node that knows a code begins to show it: `place` are the code's first digits, `public` its share of a key."""
 
-    node: Introduction
-    place: Annotated[str, Meta(pattern="^[0-9]{2}$")]
+    place: Annotated[str, Meta(pattern=r"^[0-9]{2}$(?!\n)", examples=["42"])]
     public: Hex
 
 
-class PairConfirm(msgspec.Struct, frozen=True, tag="confirm", tag_field="step", forbid_unknown_fields=True):
+class PairConfirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """It ends with the proof that it has the same key."""
 
-    exchange: Hex
     proof: Hex
 
 
@@ -503,7 +501,7 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     node: NodeId
-    nonce: Annotated[str, Meta(pattern="^[0-9a-f]{32,64}$")]
+    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,64}$(?!\n)", examples=["0" * 32])]
     address: Annotated[str, Meta(max_length=64)] = ""
 
 

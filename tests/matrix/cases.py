@@ -56,6 +56,11 @@ GOOD: Mapping[str, Good] = {
     "GET /api/cpu_benchmark": Good(query="seconds=0.1"),
     "GET /api/_debug/detected_clients": Good(404),
     "POST /api/_debug/clear_history": Good(404),
+    "POST /api/nodes": Good(400, body={"url": "http://127.0.0.1:9"}),
+    "DELETE /api/nodes/{node_id}": Good(404),
+    "POST /api/nodes/pair": Good(403, body={"id": "a", "name": "a", "place": "42", "public": "0a"}),
+    "POST /api/nodes/pair/{exchange}": Good(403, body={"proof": "0a"}),
+    "POST /api/nodes/prove": Good(body={"node": "a", "nonce": "0" * 32}),
     "GET /api/engines/for_filename": Good(query="filename=a.noop"),
     "GET /api/engines/download_available": Good(query="engine=tooled&version=4.2"),
     "GET /api/engines/most_recent_version": Good(query="engine=tooled"),
@@ -72,6 +77,10 @@ ENGINE = {**each(No(404, "engine_not_found", "engine"), "unknown", "nul", "newli
           "empty": No(404, "not_found", "route")}  # fmt: skip
 MODEL = {**each(No(404, "model_not_found", "model"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
          "empty": No(404, "not_found", "route")}  # fmt: skip
+NODE = {**each(No(400, "invalid_node_id", "id"), "nul", "newline", "bytes", "long", "slash", "dots"),
+        "empty": No(404, "not_found", "route"), "unknown": No(404, "node_not_found", "node")}  # fmt: skip
+EXCHANGE = {**each(No(403, "wrong_code", "code"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
+            "empty": No(404, "not_found", "route")}  # fmt: skip
 STATUS = No(400, "invalid_status", "status")
 UNSUPPORTED = No(400, "unsupported_operation", "characters")
 PATHS: Mapping[str, Outcomes] = {
@@ -79,6 +88,8 @@ PATHS: Mapping[str, Outcomes] = {
                      "empty": No(404, "not_found", "route")},
     "job_id": JOB_ID,
     "model": MODEL,
+    "node_id": NODE,
+    "exchange": EXCHANGE,
     "upload_id": UPLOAD_ID,
     "engine": ENGINE,
     "file": {**each(No(404, "not_found", "page"), "unknown", "nul", "newline", "bytes", "long", "slash", "dots"),
@@ -133,6 +144,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("GET /v1/videos/{job_id}/content", "variant"): CHOICE,
     ("GET /api/uploads/{upload_id}/facts", "project_file"): text(No(400, "no_archive")),
     ("GET /api/cpu_benchmark", "seconds"): number(),
+    ("GET /api/nodes", "history"): number(),
     **{
         (f"{method} /api/engines/{name}", parameter): outcomes
         for method, name in (("GET", "download_available"), ("GET", "most_recent_version"), ("POST", "download"))

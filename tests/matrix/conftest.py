@@ -106,6 +106,8 @@ def _made(sender: Sender) -> dict[str, str]:
         "managed": "4.1.0",
         "model": "procedural",
         "character_id": "nobody",
+        "node_id": "nobody",
+        "exchange": "nothing",
         "spare_video": spare_video,
         "job_id": video,
         "spare_job": spare,

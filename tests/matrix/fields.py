@@ -97,6 +97,26 @@ DELETE: Mapping[str, Outcomes] = {
     "cpu": words(INVALID, null=NO_VERSION),
 }
 
+NOBODY, NO_CODE = No(400, "node_unreachable", "url"), No(403, "wrong_code", "code")
+NEW_NODE: Mapping[str, Outcomes] = {
+    "url": words(INVALID, absent=INVALID),
+    "code": words(INVALID, null=NOBODY),
+    "token": words(INVALID, null=NOBODY, unknown=NOBODY),
+}
+CHALLENGE: Mapping[str, Outcomes] = {
+    "node": words(INVALID, absent=INVALID, unknown=MADE),
+    "nonce": words(INVALID, absent=INVALID),
+    "address": words(No(403, "other_address"), null=INVALID, empty=MADE, long=INVALID),
+}
+PAIR_OFFER: Mapping[str, Outcomes] = {
+    "id": words(INVALID, absent=INVALID, unknown=NO_CODE),
+    "name": words(INVALID, absent=INVALID, **each(NO_CODE, "unknown", "nul", "newline")),
+    "urls": {"null": INVALID, "type": INVALID, "item": INVALID, "long": INVALID, "empty": NO_CODE},
+    "place": words(INVALID, absent=INVALID),
+    "public": words(INVALID, absent=INVALID),
+}
+PAIR_CONFIRM: Mapping[str, Outcomes] = {"proof": words(INVALID, absent=INVALID)}
+
 BODIES: Mapping[str, Body] = {
     "DeleteVersion": Body("POST /api/engines/delete", {"engine": "tooled", "version": "9.9.9"}, DELETE),
     "GenerateRequest": Body("POST /api/generate", GOOD["POST /api/generate"].body, GENERATE),
@@ -104,6 +124,10 @@ BODIES: Mapping[str, Body] = {
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
+    "NewNode": Body("POST /api/nodes", GOOD["POST /api/nodes"].body, NEW_NODE),
+    "Challenge": Body("POST /api/nodes/prove", GOOD["POST /api/nodes/prove"].body, CHALLENGE),
+    "PairOffer": Body("POST /api/nodes/pair", GOOD["POST /api/nodes/pair"].body, PAIR_OFFER),
+    "PairConfirm": Body("POST /api/nodes/pair/{exchange}", GOOD["POST /api/nodes/pair/{exchange}"].body, PAIR_CONFIRM),
     "SignIn": Body("POST /api/session", GOOD["POST /api/session"].body, SESSION),
     "SubjobUpdate": Body(
         "POST /api/jobs/{job_id}/subjob_update", GOOD["POST /api/jobs/{job_id}/subjob_update"].body, UPDATE

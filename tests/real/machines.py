@@ -36,6 +36,7 @@ class Machine(NodeProcess):
         self.prefix = ["ip", "netns", "exec", space]
         self.name = name
         self.address = address
+        self.six = address6(address)
         self.space, self.link, self.bridge = space, link, bridge
         self.url = f"http://{address}:{PORT}"
 
@@ -44,6 +45,7 @@ class Machine(NodeProcess):
         usual: dict[str, dict[str, Any]] = {
             "node": {"name": self.name, "storage": str(self.folder / "storage")},
             "http": {"host": "0.0.0.0", "port": PORT},
+            "network": {"discovery": "auto"},
         }
         self.sections = {name: {**usual.get(name, {}), **sections.get(name, {})} for name in {*usual, *sections}}
         self.again()
@@ -53,7 +55,8 @@ class Machine(NodeProcess):
         """Start its node as it was started before."""
         printed = self.start()
         assert printed, f"the node {self.name} did not start"
-        self.url = f"{printed.partition(':')[0]}://{self.address}:{PORT}"
+        host = f"[{self.six}]" if ":" in self.sections["http"]["host"] else self.address
+        self.url = f"{printed.partition(':')[0]}://{host}:{PORT}"
 
     def suspend(self) -> None:
         """SIGSTOP: nothing of its node goes on until `resume`."""
@@ -71,13 +74,15 @@ class Machine(NodeProcess):
 
     @property
     def token(self) -> str:
-        """The owner's token."""
-        return (self.folder / "storage" / "token").read_text().strip()
+        """The owner's token; "" where the node asks for none."""
+        file = self.folder / "storage" / "token"
+        return file.read_text().strip() if file.exists() else ""
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Api]:
         """A client of its node, as its owner."""
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.token}"}) as session:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        async with aiohttp.ClientSession(headers=headers) as session:
             yield Api(session, self.url)
 
     async def nodes(self) -> list[Node]:
@@ -143,7 +148,7 @@ def _make_bridge(bridge: str, address: str) -> None:
         ["ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0"], capture_output=True, text=True
     )
     need(done.returncode == 0, f"a network bridge ({done.stderr.strip()})", HOW)
-    ip("address", "add", f"{address}/24", "dev", bridge)
+    _add_addresses(address, bridge)
     ip("link", "set", bridge, "up")
 
 
@@ -152,10 +157,22 @@ def _make_space(machine: Machine) -> None:
     ip("link", "add", machine.link, "type", "veth", "peer", "name", "eth0", "netns", machine.space)
     ip("link", "set", machine.link, "master", machine.bridge, "up")
     inside = ("-n", machine.space)
-    ip(*inside, "address", "add", f"{machine.address}/24", "dev", "eth0")
+    _add_addresses(machine.address, "eth0", *inside)
     ip(*inside, "link", "set", "lo", "up")
     ip(*inside, "link", "set", "eth0", "up")
     ip(*inside, "route", "add", "default", "via", f"{machine.address.rpartition('.')[0]}.1")
+
+
+def _add_addresses(address: str, interface: str, *inside: str) -> None:
+    ip(*inside, "address", "add", f"{address}/24", "dev", interface)
+    # Without the wait for others that have it already.
+    ip(*inside, "address", "add", f"{address6(address)}/64", "dev", interface, "nodad", check=False)
+
+
+def address6(address: str) -> str:
+    """The IPv6 address that a machine has beside its other one."""
+    _, high, low, own = address.split(".")
+    return f"fd00:{high}:{low}::{own}"
 
 
 def ip(*arguments: str, check: bool = True) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -30,10 +30,7 @@ class NewNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: NodeUrl
     code: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
-    token: Annotated[str, Meta(min_length=1, max_length=1000, pattern="^[!-~]+$")] | None = None
-
-
-Step: Any = PairOffer | PairConfirm
+    token: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[!-~]+$(?!\n)")] | None = None
 
 
 async def portrait(request: web.Request) -> web.Response:
@@ -71,12 +68,15 @@ async def begin_pairing(request: web.Request) -> web.Response:
 
 
 async def pair(request: web.Request) -> web.Response:
-    """Half of an exchange with a node that knows a code."""
-    zeus = request.app[ZEUS]
-    step = convert(as_object(await read_json(request)), Step)
-    if isinstance(step, PairOffer):
-        return json_response(await zeus.pairing.offer(step))
-    await zeus.pairing.confirm(step)
+    """Another node says that it knows a code."""
+    offer = convert(as_object(await read_json(request)), PairOffer)
+    return json_response(await request.app[ZEUS].pairing.offer(offer))
+
+
+async def confirm(request: web.Request) -> web.Response:
+    """It proves it."""
+    wanted = convert(as_object(await read_json(request)), PairConfirm)
+    await request.app[ZEUS].pairing.confirm(request.match_info["exchange"], wanted.proof)
     return web.Response(status=204)
 
 

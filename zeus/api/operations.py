@@ -282,8 +282,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("DELETE", "/api/nodes/{node_id}"): Operation("Forget a node", {204: None, 404: wire.ErrorBody}),
     ("POST", "/api/nodes/pairing"): Operation("A code to type at another node", {200: wire.PairingCode}),
     ("POST", "/api/nodes/pair"): Operation(
-        "Another node's side of a pairing", {200: wire.PairReply, 204: None},
-        takes=nodes.Step, example={"step": "confirm", "exchange": "0" * 32, "proof": "0" * 64},
+        "Another node says that it knows a code", {200: wire.PairReply}, takes=wire.PairOffer,
+        example={"id": "5f0c2d0e", "name": "render-2", "place": "42", "public": "0a1b"},
+    ),
+    ("POST", "/api/nodes/pair/{exchange}"): Operation(
+        "It proves it, and the two nodes trust each other", {204: None}, takes=wire.PairConfirm,
+        example={"proof": "0" * 64},
     ),
     ("POST", "/api/nodes/prove"): Operation(
         "Who this node is, and for a node that it is paired with the proof of it", {200: wire.Proof},

@@ -113,6 +113,7 @@ ROUTES: tuple[Route, ...] = (
     Route("DELETE", "/api/nodes/{node_id}", nodes.remove, ADMIN),
     Route("POST", "/api/nodes/pairing", nodes.begin_pairing, ADMIN),
     Route("POST", "/api/nodes/pair", nodes.pair, PUBLIC),
+    Route("POST", "/api/nodes/pair/{exchange}", nodes.confirm, PUBLIC),
     Route("POST", "/api/nodes/prove", nodes.prove, PUBLIC),
     Route("GET", "/api/presets", presets.presets, READ),
     Route("GET", "/api/cpu_benchmark", benchmarks.cpu_benchmark, SUBMIT),

@@ -79,7 +79,8 @@ class Key:
 
 def said(place: str, guest: Introduction, host: Introduction, guest_public: str, host_public: str) -> object:
     """All that the two sides told each other, as both put it in their key."""
-    return ["zeus pairing 1", place, guest, host, guest_public, host_public]
+    sides = [[each.id, each.name, list(each.urls)] for each in (guest, host)]
+    return ["zeus pairing 1", place, *sides, guest_public, host_public]
 
 
 def is_same(given: str, wanted: str) -> bool:

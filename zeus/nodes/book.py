@@ -84,10 +84,10 @@ class NodeBook:
         """Look no more."""
         if self._settling is not None:
             self._settling.cancel()
-        tasks = [*self._loops, *self._beating.values(), *self._ending]
+        tasks = [*self._loops, *self._beating.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._ending, return_exceptions=True)
         await asyncio.gather(*(peer.close() for peer in self._peers.values()))
 
     def settle(self) -> None:

@@ -7,8 +7,7 @@ import contextlib
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from yarl import URL
 from zeroconf import IPVersion, ServiceInfo, ServiceStateChange, Zeroconf
@@ -76,18 +75,16 @@ class Discovery:
                 async with self._open(addresses):
                     while await asyncio.to_thread(self._addresses) == addresses:
                         await asyncio.sleep(WATCH)
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
                 log.warning("nodes cannot be discovered now: %s", error)
                 await asyncio.sleep(WATCH)
 
     @contextlib.asynccontextmanager
-    async def _open(self, addresses: list[Ip]) -> Any:
+    async def _open(self, addresses: list[Ip]) -> AsyncIterator[None]:
         if not addresses:
             yield
             return
-        has_six = any(each.version == 6 for each in addresses)
-        version = IPVersion.All if has_six else IPVersion.V4Only
-        zeroconf = AsyncZeroconf(interfaces=[str(each) for each in addresses], ip_version=version)
+        zeroconf = _listen(addresses)
         browser = AsyncServiceBrowser(zeroconf.zeroconf, TYPE, handlers=[self._changed])
         announcing = asyncio.create_task(self._announce(zeroconf))
         try:
@@ -157,6 +154,19 @@ class Discovery:
     def _drop(self, name: str) -> None:
         self._seen.discard(name)
         self._sightings.drop(name)
+
+
+def _listen(addresses: list[Ip]) -> AsyncZeroconf:
+    """Multicast at these addresses; by IPv4 alone where that is all that works. Raises OSError or RuntimeError."""
+    four = [str(each) for each in addresses if each.version == 4]
+    if len(four) < len(addresses):
+        try:
+            return AsyncZeroconf(interfaces=[str(each) for each in addresses], ip_version=IPVersion.All)
+        except (OSError, RuntimeError) as error:
+            if not four:
+                raise
+            log.warning("nodes are discovered by IPv4 alone: %s", error)
+    return AsyncZeroconf(interfaces=four, ip_version=IPVersion.V4Only)
 
 
 def announcement(own_id: str, urls: Iterable[str], said: Mapping[str, str]) -> ServiceInfo | None:

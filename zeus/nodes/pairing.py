@@ -15,7 +15,7 @@ from zeus.nodes.agreement import Key, Share, is_same, said
 from zeus.nodes.book import NodeBook
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
-from zeus.wire import Introduction, NodeView, PairConfirm, PairingCode, PairOffer, PairReply
+from zeus.wire import Introduction, NodeView, PairingCode, PairOffer, PairReply
 
 PATH = "/api/nodes/pair"
 LIFE = 60.0
@@ -66,20 +66,20 @@ class Pairing:
         code = self._codes.get(offer.place)
         if code is None or code.tries >= TRIES:
             raise Forbidden("No such code is shown here, or not any more: show a new one.", code="wrong_code")
-        if offer.node.id == self._book.own_id:
-            raise BadInput("node: this is that node itself.", code="own_node")
+        if offer.id == self._book.own_id:
+            raise BadInput("id: this is that node itself.", code="own_node")
         code.tries += 1
         own, exchange = self._own(), secrets.token_hex(16)
         share, key = await asyncio.to_thread(_answer, code.digits, offer, own)
-        code.begun[exchange] = offer.node, key
+        code.begun[exchange] = offer, key
         return PairReply(exchange, own, share.public, key.host_proof)
 
-    async def confirm(self, confirm: PairConfirm) -> None:
+    async def confirm(self, exchange: str, proof: str) -> None:
         """It has the same key, so it does: trust it. Raises Forbidden."""
         self._sweep()
         for place, code in self._codes.items():
-            node, key = code.begun.get(confirm.exchange, (None, None))
-            if node is not None and key is not None and is_same(confirm.proof, key.guest_proof):
+            node, key = code.begun.get(exchange, (None, None))
+            if node is not None and key is not None and is_same(proof, key.guest_proof):
                 del self._codes[place]
                 return await self._trust(node, "", shown=key.guest_token, taken=key.host_token)
         raise Forbidden("The code is wrong, or it was used, or its minute is over.", code="wrong_code")
@@ -117,7 +117,7 @@ class Pairing:
     async def _join(self, url: str, place: str, digits: str) -> tuple[Introduction, Key]:
         """Both halves of the exchange, as the node at which the code is typed. Raises BadInput or Forbidden."""
         own, share = self._own(), await asyncio.to_thread(Share, digits)
-        offer = PairOffer(own, place, share.public)
+        offer = PairOffer(id=own.id, name=own.name, urls=own.urls, place=place, public=share.public)
         async with RenderServerProxy(url, trust=self._book.ssl_trust) as server:
             try:
                 answer = await server.request("POST", PATH, json=msgspec.to_builtins(offer), wait=WAIT, most=MOST)
@@ -128,8 +128,8 @@ class Pairing:
                 key = await asyncio.to_thread(share.key, reply.public, told)
                 if not is_same(reply.proof, key.host_proof):
                     raise Forbidden("code: it is wrong.", code="wrong_code")
-                confirm = PairConfirm(reply.exchange, key.guest_proof)
-                await server.request("POST", PATH, json=msgspec.to_builtins(confirm), wait=WAIT, most=MOST)
+                sent = {"proof": key.guest_proof}
+                await server.request("POST", f"{PATH}/{reply.exchange}", json=sent, wait=WAIT, most=MOST)
             except (ServerRefused, ServerUnreachable) as error:
                 raise _told(url, error) from error
         return reply.node, key
@@ -146,7 +146,7 @@ class Pairing:
 
 def _answer(digits: str, offer: PairOffer, own: Introduction) -> tuple[Share, Key]:
     share = Share(digits)
-    return share, share.key(offer.public, said(offer.place, offer.node, own, offer.public, share.public))
+    return share, share.key(offer.public, said(offer.place, offer, own, offer.public, share.public))
 
 
 def _told(url: str, error: ZeusError) -> ZeusError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Iterable, Sequence
@@ -100,7 +101,7 @@ class Peer:
         try:
             async with asyncio.timeout(wait):
                 if not self.proxy.url:
-                    self.proxy.move(await self._find(wait), self._secret)
+                    self.proxy.move(await self._find(wait / 2), self._secret)
                 self._take(await self._ask(wait))
         except NotProven as error:
             self._lose(State.REFUSED, str(error))
@@ -167,7 +168,7 @@ class Peer:
         turn, self._turn = self._turn, self._turn + 1
         asked = [asyncio.ensure_future(self._try(place, wait)) for place in _some(self.places, turn)]
         try:
-            return await _first(asked)
+            return await _first(asked, wait)
         finally:
             for task in asked:
                 task.cancel()
@@ -197,17 +198,19 @@ def _some(places: Sequence[Place], turn: int) -> Iterable[Place]:
     return [*first, *(others[start:] + others[:start])[: AT_ONCE // 2]]  # type: ignore[operator]
 
 
-async def _first(asked: Sequence[asyncio.Future[str]]) -> str:
+async def _first(asked: Sequence[asyncio.Future[str]], wait: float) -> str:
     """The first good answer. Raises NotProven before ServerUnreachable, which says less."""
-    problem: Exception = ServerUnreachable("Its address is not known.")
-    for each in asyncio.as_completed(asked):
-        try:
-            return await each
-        except NotProven as error:
-            problem = error
-        except (ServerUnreachable, ServerRefused) as error:
-            if not isinstance(problem, NotProven):
-                problem = ServerUnreachable(error.message)
+    problem: Exception = ServerUnreachable("It does not answer." if asked else "Its address is not known.")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait):
+            for each in asyncio.as_completed(asked):
+                try:
+                    return await each
+                except NotProven as error:
+                    problem = error
+                except (ServerUnreachable, ServerRefused) as error:
+                    if not isinstance(problem, NotProven):
+                        problem = ServerUnreachable(error.message)
     raise problem
 
 

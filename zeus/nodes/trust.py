@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from zeus.errors import ConfigError, NotFound
+from zeus.nodes.sightings import clean_name
 from zeus.tokens import Scope, Tokens, put_token, remove_token, write_secret
 from zeus.wire import Introduction
 
@@ -58,7 +59,7 @@ class Trust:
         async with self._changing:
             old = self._known.get(node.id)
             url = url or (old.url if old is not None else "")
-            known = Known(node.id, node.name, shown, url, tuple(node.urls[:MOST_URLS]), time.time())
+            known = Known(node.id, clean_name(node.name), shown, url, tuple(node.urls[:MOST_URLS]), time.time())
             await asyncio.to_thread(put_token, self._storage, PREFIX + node.id, SCOPES, taken)
             await self._write({**self._known, node.id: known})
 

@@ -203,6 +203,10 @@ def _refusal(status: int, body: bytes) -> ServerRefused:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it took too long to answer"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not believed ({getattr(error.certificate_error, 'verify_message', 'no reason')})"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "it does not speak TLS as it should"
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno or 0
         return os.strerror(number) if number > 0 else error.os_error.strerror or str(error.os_error)
