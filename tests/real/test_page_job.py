@@ -173,7 +173,8 @@ def test_the_log_is_followed_and_searched(farm: NodeProcess, look: Callable[...,
     log.get_by_label("Follow").check()
     expect(log.locator(".log-line", has_text="the very last")).to_be_in_viewport()
     act(farm, job_id, "cancel")
-    expect(log.locator(".log-line", has_text="[zeus]").last).to_be_in_viewport()
+    expect(page.locator(".badge").first).to_have_text("Cancelled")
+    expect(log.locator(".log-line", has_text="the very last")).to_be_in_viewport()
 
 
 def test_what_can_be_done(farm: NodeProcess, look: Callable[..., Opened]) -> None:
