@@ -21,7 +21,10 @@ REPOSITORY = "someone/tiny-ltx"
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """A node that is at something."""
-    node = NodeProcess(tmp_path_factory.mktemp("farm"), {"node": {"name": "studio", "tags": ["gpu-room", "night"]}})
+    node = NodeProcess(
+        tmp_path_factory.mktemp("farm"),
+        {"node": {"name": "studio", "tags": ["gpu-room", "night"]}, "network": {"heartbeat": 0.5}},
+    )
     node.start()
     add(node.url, name=HOSTILE, args={"seconds": 600})
     yield node
@@ -46,6 +49,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., NodeProcess]]:
             each.stop()
 
 
+def entry(part: Locator, name: str) -> Locator:
+    """An engine or a model of this node."""
+    return part.locator(".node-engine", has=part.page.locator("strong").get_by_text(name, exact=True))
+
+
 def card(page: Page, name: str) -> Locator:
     return page.get_by_role("article", name=name, exact=True)
 
@@ -59,8 +67,9 @@ def test_a_node_and_its_last_hour(farm: NodeProcess, opened: Callable[..., Opene
     expect(own).to_contain_text("gpu-room")
     expect(own.get_by_role("link", name=HOSTILE)).to_be_visible()
     expect(own.locator(".node-meter", has_text="Memory").locator("progress")).not_to_have_js_property("value", 0)
-    expect(own.locator(".node-engine", has_text="Blender")).to_contain_text("Version")
-    expect(own.locator(".node-engine", has_text="procedural").first).to_contain_text("Ready")
+    expect(entry(own, "Blender")).to_contain_text("Version")
+    expect(entry(own, "procedural")).to_contain_text("Ready")
+    expect(entry(own, "Stubvideo").locator("summary")).to_have_text("Version procedural and 5 more")
     hour = page.get_by_role("region", name="The last hour")
     expect(hour.locator(".hour-line").first).to_be_attached()
     hour.get_by_text("Running").click()
@@ -80,6 +89,7 @@ def test_two_nodes_are_paired_by_a_code_and_parted(
     there.get_by_role("button", name="Pair a node").click()
     there.get_by_role("button", name="Show a code").click()
     code = there.get_by_label("Code", exact=True).inner_text()
+    there.goto("about:blank")
     shown = opened(farm.url)
     page = shown.go("/nodes")
     page.get_by_role("button", name="Pair a node").click()
@@ -114,14 +124,11 @@ def test_a_version_is_installed_and_removed(start: Callable[..., NodeProcess], o
             mirror.publish(version)
         call(mirror.gate.clear)
         plugins = {"folders": [str(STUBS / "plugins"), str(ENGINES)]}
-        node = start(
-            "versions",
-            plugins=plugins,
-            engines={"noop": {}, "video": {"offline": True}, "tooled": {"mirror": mirror.url}},
-        )
+        engines = {"noop": {}, "video": {"offline": True}, "tooled": {"mirror": mirror.url}}
+        node = start("versions", plugins=plugins, engines=engines)
         shown = opened(node.url)
         page = shown.go("/nodes")
-        engine = page.locator(".node-engine", has_text="Tooled")
+        engine = entry(card(page, "versions"), "Tooled")
         expect(engine).to_contain_text("It has no tool.")
         engine.locator("summary").click()
         engine.get_by_label("Version of tooled").select_option("4.5.1")
@@ -152,7 +159,7 @@ def test_a_model_is_pulled_and_removed(
         node = start("models", engines={"noop": {}, "video": {"hub": hub.url}}, models=models)
         shown = opened(node.url)
         page = shown.go("/nodes")
-        model = page.locator(".node-engine", has=page.get_by_text("tiny", exact=True))
+        model = entry(card(page, "models"), "tiny")
         expect(model).to_contain_text("Not here")
         model.get_by_role("button", name="Pull tiny").click()
         expect(model).to_contain_text("Pulling")

@@ -29,7 +29,7 @@ class NodesView {
     this._self = null;
     this._historyAt = this._ownAt = -Infinity;
     this._again = () => {
-      this._ownAt = -Infinity;
+      this._ownAt = this._historyAt = -Infinity;
       this._refresh.again();
     };
     this._chart = new HourChart();
