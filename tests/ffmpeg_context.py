@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -91,8 +92,11 @@ class Context:
         options.pop("report", None)
         return await _compute(mediaworker.movie, pictures=list(map(str, pictures)), target=str(target), **options)
 
-    async def compute(self, function: str, arguments: Mapping[str, Any], *, report: Any = None) -> Any:
-        raise NotImplementedError("the FFmpeg engine does not infer")
+    async def compute(
+        self, function: str, arguments: Mapping[str, Any], *, report: Any = None, apart: bool = False
+    ) -> Any:
+        module, _, name = function.partition(":")
+        return await asyncio.to_thread(getattr(importlib.import_module(module), name), Quiet(), **arguments)
 
     def report(self, fraction: float, note: str = "", frame: int | None = None) -> None:
         self.progress.append((fraction, note, frame))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,7 +44,9 @@ def sound(path: Path, *, seconds: float = 1.0, codec: str = "pcm_s16le") -> Path
     return path
 
 
-def pictures(folder: Path, numbers: range, name: str = "shot_{:04d}.png", size: tuple[int, int] = (64, 36)) -> None:
+def pictures(
+    folder: Path, numbers: Iterable[int], name: str = "shot_{:04d}.png", size: tuple[int, int] = (64, 36)
+) -> None:
     """Numbered pictures."""
     for number in numbers:
         Image.fromarray(picture(number, *size)).save(folder / name.format(number))

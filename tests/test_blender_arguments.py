@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import av
 import msgspec
 import pytest
 from zeus_plugins.blender import BlenderEngine
@@ -16,8 +17,10 @@ from zeus_plugins.blender.engine import BlenderSettings
 from zeus_plugins.blender.facts import Report, facts_of
 from zeus_plugins.blender.header import parse_version, read_version
 
-from zeus.engine import Demand, Facts, Scene, Span
-from zeus.errors import BadInput
+from tests.ffmpeg_context import Context
+from tests.ffmpeg_samples import picture, pictures
+from zeus.engine import Demand, Facts, Made, Scene, Span
+from zeus.errors import BadInput, OutputInvalid
 
 MAIN = Scene(
     name="Main",
@@ -68,6 +71,9 @@ def with_scene(**changes: Any) -> Facts:
         ({"export_format": "PNG", "color_depth": 32}, "color_depth 32 cannot be given with export_format PNG"),
         ({"export_format": "OPEN_EXR", "color_depth": 8}, "it has 16 or 32 bits"),
         ({"export_format": "OPEN_EXR_MULTILAYER", "color": "BW"}, "whose layers have channels of their own"),
+        ({"export_format": "TIFF", "fps": 24}, "fps cannot be given with export_format TIFF"),
+        ({"fps": 0}, "> 0"),
+        ({"fps": 1001}, "<= 1000"),
     ],
 )
 def test_what_cannot_be_is_named(values: dict[str, Any], message: str) -> None:
@@ -204,6 +210,43 @@ def test_a_scene_that_makes_movies(container: str, movie: str, tmp_path: Path) -
     facts = facts_of(report(first={"export_format": "FFMPEG", "container": container}), tmp_path)
     settled, _ = settle(facts)
     assert (settled.movie, settled.picture) == (movie, "PNG")
+
+
+def test_a_movie_has_the_scenes_rate_unless_another_is_wanted() -> None:
+    assert (settle()[0].fps, settle(export_format="mp4")[0].fps) == (None, 24.0)
+    assert settle(export_format="mp4", fps=12.5)[0].fps == 12.5
+    with pytest.raises(BadInput, match='the scene "Main" has 5000 frames a second; choose one up to 1000'):
+        settle(with_scene(fps=5000.0), export_format="mov")
+    with pytest.raises(BadInput, match="fps cannot be given with export_format PNG"):
+        settle(fps=24)
+
+
+def test_pieces_of_a_movie_render_its_frames_alone() -> None:
+    engine = BlenderEngine(BlenderSettings())
+    movie, _ = settle(export_format="webm", samples=4)
+    piece = engine.part_args(movie)
+    assert piece == args(export_format="PNG", samples=4, frame_step=2, stereo=False) and engine.joins(movie)
+    assert engine.settle(piece, Span(1, 9), FACTS)[0] == piece and not engine.joins(piece)
+    pictures, _ = settle(export_format="OPEN_EXR", stereo=True)
+    assert engine.part_args(pictures) == pictures and not engine.joins(pictures)
+    assert engine.part_args(args()) is None and engine.part_args(args(export_format="mp4")) is None
+
+
+async def test_a_movie_of_what_pieces_have_rendered(tmp_path: Path) -> None:
+    settled, span = settle(span=Span(3, 8), export_format="mp4", fps=12)
+    for name, numbers in (("one", (5, 7)), ("two", (3,))):
+        (tmp_path / name).mkdir()
+        pictures(tmp_path / name, numbers, "shot_{:04d}.png")
+    made = [Made(name, tuple(sorted((tmp_path / name).iterdir()))) for name in ("one", "two")]
+    context, engine = Context(tmp_path, settled, tmp_path / "shot.blend", span), BlenderEngine(BlenderSettings())
+    await engine.join(context, made)
+    assert context.made == ["shot.mp4"] and context.progress[-1] == (1.0, "done", 3)
+    with av.open(str(context.out / "shot.mp4")) as movie:
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in movie.decode(video=0)]
+        assert movie.streams.video[0].average_rate == 12
+    assert [min((3, 5, 7), key=lambda each: abs(frame - picture(each)).sum()) for frame in frames] == [3, 5, 7]
+    with pytest.raises(OutputInvalid, match=r"^The pieces have not made frames 5, 7\.$"):
+        await engine.join(context, made[1:])
 
 
 def test_endless_lists_of_missing_files_are_cut(tmp_path: Path) -> None:

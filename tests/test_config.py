@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from zeus.config import Config, Settings, checkout, default_file, example, load
 from zeus.config import sources as sources_module
-from zeus.config.settings import MODEL_SETTINGS, SECTIONS, HttpConfig
+from zeus.config.settings import MODEL_SETTINGS, PATH_SETTINGS, SECTIONS, HttpConfig, PathConfig
 from zeus.engine import ModelSettings
 from zeus.errors import ConfigError
 
@@ -263,6 +263,7 @@ def test_the_example_holds_every_setting_at_its_default(nothing: Path) -> None:
     assert set(settings.origins) == set(load_text(nothing, "").origins) | {
         *(f"engines.ffmpeg.{key}" for key in ("slots", "mirror", "auto_install")),
         *(f"models.my-model.{key}" for key in MODEL_SETTINGS),
+        *(f"paths.textures.{key}" for key in PATH_SETTINGS),
     }
     assert set(settings.config.models) == {"my-model"}
     assert settings.config.models["my-model"].folder == str(nothing.parent / "models/my-model")
@@ -272,6 +273,7 @@ def test_the_example_holds_every_setting_at_its_default(nothing: Path) -> None:
         node=settings.config.node,
         engines={"ffmpeg": {"slots": 1, "mirror": "", "auto_install": False}},
         models=settings.config.models,
+        paths={"textures": PathConfig("/mnt/farm", "Z:\\farm", "/Volumes/farm")},
     )
 
 

@@ -38,6 +38,7 @@ CODES = (
 )
 """How a code stands in the sources: as an argument, of a class of errors, of what aiohttp raises, of a failed job."""
 NEVER_ANSWERED = {"attempt_over", "config_error", "storage_in_use", "tokens_damaged"}
+NEVER_ANSWERED |= {"node_lost", "node_busy", "node_cancelled", "peer_damaged", "input_not_sent"}
 NEVER_ANSWERED |= {"hub_damaged", "hub_refused", "hub_unreachable"}
 """Codes that end a start, a node or the pull of a model, and reach no client."""
 NOT_YET_ANSWERED: set[str] = set()
@@ -132,6 +133,14 @@ def test_every_part_of_the_plugin_interface_is_described(kind: type) -> None:
     elif kind is engine.GenerationEngine:
         parts -= set(vars(engine.Engine))
     assert set(described) == parts
+
+
+@pytest.mark.parametrize("kind", [engine.Piece, engine.Made])
+def test_every_field_of_a_piece_is_described(kind: type[msgspec.Struct]) -> None:
+    table = re.search(rf"^\| `{kind.__name__}` \| meaning \|\n(.*?)^$", PLUGINS, re.M | re.S)
+    assert table
+    rows = [row.split(" | ")[0] for row in table[1].splitlines()[1:]]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(kind.__struct_fields__)
 
 
 @pytest.mark.parametrize("name", ["spawn", "verify", "probe", "encode", "compute"])

@@ -21,16 +21,18 @@ LAYERS = (
     "serving",
     "api",
     "server",
-    "jobs recovery",
+    "shares away",
+    "jobs recovery debts",
     "reasons",
     "schedule",
+    "foreign",
     "inspection projects",
     "portrait",
-    "progress catalog submission thumbnails presets benchmark uploads",
+    "folders progress here catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " gpus guardian names peers failpoint tokens downloads unpack selection nodes",
-    "engine config wire versions",
+    " gpus guardian names peers failpoint tokens downloads unpack selection nodes whereabouts",
+    "engine config wire versions placement",
     "errors model",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
@@ -99,8 +101,12 @@ def test_each_module_has_its_layer() -> None:
     assert {name.split(".")[1] for name in INNER} == set(RANK)
 
 
-def test_decide_imports_the_model_alone() -> None:
-    assert INNER["zeus.schedule.decide"] == {"zeus.model"}
+def test_decide_imports_the_model_and_what_is_as_pure_alone() -> None:
+    pure = {"zeus.model", "zeus.placement", "zeus.schedule.sizing"}
+    assert INNER["zeus.schedule.decide"] == pure
+    assert INNER["zeus.placement"] == {"zeus.model", "zeus.versions"}
+    assert INNER["zeus.schedule.sizing"] == {"zeus.model"}
+    assert INNER["zeus.versions"] == set()
 
 
 def test_plugins_import_the_interface_and_the_errors_alone() -> None:

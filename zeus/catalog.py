@@ -31,6 +31,13 @@ class _Answer(NamedTuple):
     managed: list[Version]
 
 
+class Known(NamedTuple):
+    """What an engine said last: why it cannot run here, or None, and which versions are."""
+
+    reason: str | None
+    versions: tuple[str, ...]
+
+
 class Catalog:
     """Asks engines on behalf of many; a hook that fails is an answer too, never an error of the node."""
 
@@ -48,6 +55,7 @@ class Catalog:
         self._free_places = free_places
         self._is_automatic = is_automatic
         self._answers: dict[tuple[str, str], _Answer] = {}
+        self._known: dict[str, Known] = {}
 
     @property
     def engines(self) -> Mapping[str, Engine[Any]]:
@@ -76,6 +84,16 @@ class Catalog:
         if answer is not None and self._is_automatic(name) and not await self.versions(name):
             return None
         return answer
+
+    async def ask(self, name: str) -> Known:
+        """Whether and in which versions this machine can run an engine. Raises NotFound."""
+        reason, versions = await self.reason(name), await self.versions(name)
+        self._known[name] = Known(reason, tuple(each.version for each in versions))
+        return self._known[name]
+
+    def known(self, name: str) -> Known | None:
+        """What was found when an engine was asked last, from memory; None before its first answer."""
+        return self._known.get(name)
 
     async def versions(self, name: str) -> list[Version]:
         """An engine's installed versions, the preferred one first. Raises NotFound."""

@@ -135,3 +135,15 @@ class WorkerDied(TaskFailed):
     """The worker process ended in the middle of its work."""
 
     code = "worker_died"
+
+
+class NodeLost(TaskFailed):
+    """The node that had this work did not do it, which says nothing about the work: it goes elsewhere."""
+
+    code = "node_lost"
+
+
+class NodeBusy(NodeLost):
+    """The node that had this work has no room for it."""
+
+    code = "node_busy"

@@ -30,7 +30,7 @@ from typing import IO, TypeVar
 
 from zeus.errors import NoSpace, OutputInvalid, StorageInUse
 from zeus.failpoint import failpoint
-from zeus.model import Output
+from zeus.model import NewJob, Output
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,6 +79,15 @@ class Files:
 
     def input(self, job_id: str, name: str) -> Path:
         return self.jobs / job_id / "input" / name
+
+    def inputs(self, job_id: str) -> Path:
+        return self.jobs / job_id / "input"
+
+    def source(self, job: NewJob) -> Path | None:
+        """A job's input file, wherever it lies, or None."""
+        if job.local_path is not None:
+            return Path(job.local_path)
+        return None if job.input is None else self.input(job.input_of or job.id, job.input)
 
     def attempt(self, job_id: str, attempt: int) -> Path:
         return self.jobs / job_id / f"attempt-{attempt}"

@@ -10,16 +10,33 @@ from typing import Any
 import msgspec
 
 from zeus.engine import GenerationEngine, ModelState
-from zeus.errors import BadInput, NoSpace, NotReady
+from zeus.errors import BadInput, Conflict, JobNotFound, NoSpace, NotReady
 from zeus.files import Files
-from zeus.model import ALL, ENDED, Changes, Filter, Frame, Job, Key, NewJob, Output, Progress, Status, Wish
+from zeus.foreign import Foreign
+from zeus.model import (
+    ALL,
+    ENDED,
+    Changes,
+    Child,
+    Filter,
+    Frame,
+    Job,
+    Key,
+    Output,
+    Progress,
+    Role,
+    Status,
+    Task,
+    Wish,
+)
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.registry import Registry
 from zeus.schedule.runner import Runner
 from zeus.store import Store
-from zeus.submission import Checked, JobRequest, Submissions, Upload
+from zeus.submission import Checked, JobRequest, Source, Submissions, Upload
+from zeus.wire import UploadFacts
 
 
 class Jobs:
@@ -35,6 +52,7 @@ class Jobs:
         submissions: Submissions,
         projects: Projects,
         reasons: Reasons,
+        foreign: Foreign,
     ) -> None:
         self._store = store
         self._files = files
@@ -44,11 +62,24 @@ class Jobs:
         self._submissions = submissions
         self._projects = projects
         self._reasons = reasons
+        self._foreign = foreign
 
-    async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[NewJob]:
-        """The jobs that these requests would become, the upload being the input of each. Raises BadInput."""
+    async def check(self, requests: Sequence[JobRequest], upload: Upload | None = None) -> list[Checked]:
+        """The jobs that these requests would become, the upload being the input of each. Raises BadInput or NotReady.
+
+        The upload of one may be gone by then: an archive is unpacked for this look at it alone.
+        """
         async with self._projects.unpacking() as unpacked:
-            return [each.job for each in await self._submissions.check(requests, upload, unpacked)]
+            return await self._submissions.check(requests, upload, unpacked)
+
+    async def facts_abroad(self, source: Source, project_file: str | None) -> UploadFacts | None:
+        """What another node finds in a file that no engine here can look at, and one there can; else None.
+
+        Raises BadInput or NotReady.
+        """
+        if not await self._submissions.is_foreign(source):
+            return None
+        return await self._foreign.facts(source, project_file)
 
     async def add(
         self, requests: Sequence[JobRequest], upload: Upload | None = None, key: Key | None = None
@@ -77,6 +108,14 @@ class Jobs:
         """One job. Raises JobNotFound."""
         return await self._store.job(job_id)
 
+    async def has(self, job_id: str) -> bool:
+        """Whether this node holds a job."""
+        try:
+            await self._store.job(job_id)
+        except JobNotFound:
+            return False
+        return True
+
     async def find(self, wanted: Filter = ALL) -> Sequence[Job]:
         """Jobs, the newest first unless it says otherwise."""
         return await self._store.jobs(wanted)
@@ -84,24 +123,33 @@ class Jobs:
     async def changes(self, revision: int) -> Changes:
         """What became of the jobs after a revision, the progress of running ones included."""
         changes = await self._store.changes(revision)
-        known = {job.id for job in changes.jobs}
-        live = [job for job in await self._store.live() if job.id not in known and self._moved(job, revision)]
+        known, all_live = {job.id for job in changes.jobs}, await self._store.live()
+        moved = {each for job in all_live if self._moved(job, revision) for each in (job.id, job.parent)}
+        live = [job for job in all_live if job.id in moved and job.id not in known]
         return msgspec.structs.replace(changes, jobs=(*changes.jobs, *live))
 
-    async def children(self, job: Job) -> Sequence[Job]:
-        """A job's subjobs: only a job without a task of its own can have any."""
+    async def children(self, job: Job) -> Sequence[Child]:
+        """A job's subjobs."""
         return await self._store.children(job.id) if job.has_children else ()
 
-    async def frames(self, job: Job) -> Sequence[tuple[Job, Sequence[Frame]]]:
-        """What is on record of a job's frames, or of its subjobs' frames, job by job."""
-        family = await self.children(job) or [job]
-        return [(each, await self._store.frames(each.id)) for each in family]
+    async def frames(self, job: Job) -> Sequence[tuple[Job | Child, Sequence[Frame]]]:
+        """What is on record of a job's frames, or of its subjobs' frames, job by job; of a split job, what is not dealt
+        yet too.
+        """
+        if not job.has_children:
+            return [(job, await self._store.frames(job.id))]
+        known = await self._store.frames_of_children(job.id)
+        rest = [task for task in await self._store.tasks(job.id) if task.role is Role.DEAL and task.frames]
+        return [
+            *((child, known.get(child.id, ())) for child in await self.children(job)),
+            *((_undealt(job, task), ()) for task in rest),
+        ]
 
-    def progress(self, job: Job) -> Progress | None:
+    def progress(self, job: Job | Child) -> Progress | None:
         """The live progress of a running job."""
         return self._progress.get(job.id) if job.status is Status.RUNNING else None
 
-    def note_progress(self, job: Job, percent: int, frames: int) -> None:
+    def note_progress(self, job: Child, percent: int, frames: int) -> None:
         """Take in what another node says of a running job."""
         self._progress.note(job.id, percent, frames)
 
@@ -143,8 +191,11 @@ class Jobs:
     async def delete(self, job_id: str) -> Job:
         """End a job, then remove its record and its own files; never a file that it was only pointed at.
 
-        The job as it was.
+        The job as it was. Raises Conflict for a piece of a split job: it goes with that.
         """
+        job = await self._store.job(job_id)
+        if job.parent is not None and (await self._store.job(job.parent)).splits:
+            raise Conflict(f"It is a piece of job {job.parent}: delete that one.", code="piece_of_job")
         gone = await self.cancel(job_id)
         try:
             ids = await self._store.delete(job_id)
@@ -159,7 +210,20 @@ class Jobs:
         return [job.id for job in await self._store.ended()]
 
     def model_state(self, engine_name: str, model: str | None = None) -> ModelState:
-        """The state of the generation model."""
+        """The state of the generation model: here, or at another node where it is ready there alone.
+
+        Raises BadInput for one that nobody knows.
+        """
+        elsewhere = self._foreign.model_state(engine_name, model)
+        try:
+            own = self._own_model_state(engine_name, model)
+        except BadInput:
+            if elsewhere is None:
+                raise
+            return elsewhere
+        return own if own.ready else elsewhere or own
+
+    def _own_model_state(self, engine_name: str, model: str | None) -> ModelState:
         try:
             engine = self._registry.get(engine_name)
         except BadInput as error:
@@ -184,11 +248,7 @@ class Jobs:
         state = self.model_state(engine_name, args.get("model"))
         if not state.ready:
             raise NotReady(state.message, code="model_not_ready", retry_after=5 if state.building else 60)
-        if seconds is not None:
-            engine = self._registry.get(engine_name)
-            assert isinstance(engine, GenerationEngine)  # no other one has a model that is ready
-            args = {**args, **engine.lasting(seconds, args.get("model"))}
-        return (await self.add([JobRequest(renderer=engine_name, args=args)], image, key))[0]
+        return (await self.add([JobRequest(renderer=engine_name, args=args, seconds=seconds)], image, key))[0]
 
     async def _end(self, job_id: str, wish: Wish) -> Job:
         job = await self._store.job(job_id)
@@ -231,7 +291,13 @@ class Jobs:
 
     def _moved(self, job: Job, revision: int) -> bool:
         live = self.progress(job)
-        return job.status is Status.WAITING_FOR_SUBJOBS or (live is not None and live.revision > revision)
+        return live is not None and live.revision > revision
+
+
+def _undealt(job: Job, task: Task) -> Job:
+    """A split job as if it were the frames alone that are not dealt yet."""
+    status = Status.QUEUED if job.status is Status.WAITING_FOR_SUBJOBS else job.status
+    return msgspec.structs.replace(job, start_frame=task.start_frame, status=status, node=None)
 
 
 def distinct(outputs: Sequence[Output]) -> list[Output]:

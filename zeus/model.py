@@ -27,7 +27,7 @@ class Status(StrEnum):
 ENDED = frozenset({Status.FINISHED, Status.FAILED, Status.CANCELLED})
 
 MOVES: Mapping[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.PAUSED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.PAUSED, Status.FINISHED}),
     Status.WAITING: frozenset({Status.QUEUED, Status.CANCELLED, Status.PAUSED}),
     Status.RUNNING: frozenset({Status.QUEUED, Status.FINISHED, Status.FAILED, Status.CANCELLED, Status.PAUSED}),
     Status.PAUSED: frozenset({Status.QUEUED, Status.WAITING, Status.CANCELLED}),
@@ -150,6 +150,14 @@ class NewJob(msgspec.Struct, frozen=True):
     """How it is shared out among nodes: "" not at all, "frames" in ranges of frames, "parts" in parts of its input."""
     share: Share | None = None
     """Whose job it is a share of, where another node gave it to this one."""
+    project: str = ""
+    """The file of its input that is its project, where that is an archive which is unpacked where the job runs."""
+    piece_args: bytes = b""
+    """What its pieces have in place of `args`; nothing: the same."""
+    joins: bool = False
+    """Whether its files are made of its pieces' files once those have finished."""
+    input_of: str | None = None
+    """The job in whose input folder its input lies, where that is not its own: of a piece, its parent."""
 
     @property
     def frames(self) -> range:
@@ -205,6 +213,63 @@ class Task(msgspec.Struct, frozen=True):
     wish: Wish = Wish.NONE
     demand: Demand = Demand()
     role: Role = Role.WORK
+    frame_step: int = 1
+    age: float = 0.0
+    """Of two tasks of one priority, the one with the lower number comes first."""
+    avoid: tuple[str, ...] = ()
+    """The ids of the nodes that lost or failed it, or pieces of the same job, too often."""
+
+    @property
+    def frames(self) -> range:
+        """The frames that it makes, or that are not dealt yet; none while it is not known which."""
+        if self.start_frame is None or self.end_frame is None:
+            return range(0)
+        return range(self.start_frame, self.end_frame + 1, self.frame_step)
+
+
+class Child(msgspec.Struct, frozen=True, array_like=True):
+    """What is seen of a subjob where its parent is shown."""
+
+    id: str
+    node: str | None
+    start_frame: int | None
+    end_frame: int | None
+    frame_step: int
+    status: Status
+    percent: int
+    completed_frames: int
+    file_count: int
+    attempt: int
+    publishes: str
+
+    @property
+    def frames(self) -> range:
+        """The numbers of the frames that it makes; none while it is not known which."""
+        if self.start_frame is None or self.end_frame is None:
+            return range(0)
+        return range(self.start_frame, self.end_frame + 1, self.frame_step)
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """Where a task's present attempt is: the id of a node, and of the job there that is its share."""
+
+    task_id: int
+    attempt: int
+    node: str
+    job_id: str
+
+
+class Debt(msgspec.Struct, frozen=True):
+    """A share that is not wanted any more, and that its node has not heard of yet: the job `job_id` there.
+
+    `wish` says why: "delete" when its result is here, "cancel" when nobody wants it. `of_job` is the job here.
+    """
+
+    node: str
+    job_id: str
+    wish: str
+    since: float
+    of_job: str
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -248,6 +313,8 @@ class Output(msgspec.Struct, frozen=True):
     """The job that made it, once it is stored."""
     stored: str = ""
     """Its name in that job's folder, where several subjobs made files of one name and it had to get another."""
+    frame: int | None = None
+    """The frame with which it was published; None for what came at the end of an attempt."""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -280,6 +347,10 @@ class Place(msgspec.Struct, frozen=True):
     tags: frozenset[str] = frozenset()
     pace: Mapping[str, float] = msgspec.field(default_factory=dict)
     """The seconds that a frame took there of late, by engine, as far as that was measured."""
+    setup: Mapping[str, float] = msgspec.field(default_factory=dict)
+    """The seconds that a piece cost there beyond its frames, by engine, as far as that was measured."""
+    unable: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """Of the engines that cannot run there, each with the reason."""
     score: float = 0.0
     """What its processor did in the benchmark, of which the ratio between two places counts; 0: not measured."""
     memory: int = 0
@@ -307,14 +378,35 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     tasks: tuple[Task, ...]
     places: tuple[Place, ...]
+    pieces: tuple[Underway, ...] = ()
+    paces: Mapping[str, Mapping[str, float]] = msgspec.field(default_factory=dict)
+    """The seconds that a frame of a split job took, by the job's id and the place's node."""
+    chunk_seconds: float = 60.0
+    """How long a piece is to take."""
+
+
+class Underway(msgspec.Struct, frozen=True):
+    """A running piece of a split job. `left`: the frames behind the one that is in work, of `seconds` each."""
+
+    task: Task
+    job_id: str
+    """The split job's."""
+    node: str
+    left: range
+    seconds: float | None = None
 
 
 class Assignment(msgspec.Struct, frozen=True):
-    """A task, the place where it is to run, and the GPU there that it is to have, or None."""
+    """A task, the place where it is to run, and the GPU there that it is to have, or None.
+
+    With a `span`, the frames from its first to its last become a piece of their own, which runs there: they are taken
+    off the front of what is not dealt yet, or off the end of a piece that is running elsewhere.
+    """
 
     task: Task
     place: Place
     device: int | None = None
+    span: tuple[int, int] | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -51,6 +51,7 @@ class Portraits:
         free_places: Callable[[], Sequence[Place]],
         running: Callable[[], Sequence[Assignment]],
         pace: Callable[[], Mapping[str, float]] = dict,
+        shares: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._config = config
         self._start = start
@@ -63,6 +64,7 @@ class Portraits:
         self._free_places = free_places
         self._running = running
         self._pace = pace
+        self._shares = shares
         self._score: float | None = None
         self._engines: dict[str, NodeEngine] = {}
         self._jobs: dict[str, tuple[str, str | None]] = {}
@@ -132,6 +134,7 @@ class Portraits:
             tasks=await self._tasks(),
             tags=self._config.node.tags,
             benchmark=self._score,
+            shares=self._shares(),
         )
 
     async def _engine(self, name: str, place: Place, free: Place, seconds: float | None) -> NodeEngine:
@@ -148,6 +151,8 @@ class Portraits:
             extensions=sorted(engine.extensions),
             export_formats=list(engine.export_formats),
             models=_models(engine),
+            model=_default_model(engine),
+            inspects=engine.inspects,
             seconds=seconds if seconds else None,
         )
 
@@ -187,6 +192,12 @@ class Portraits:
 def _here(places: Sequence[Place]) -> Place:
     """This machine among the places."""
     return next((place for place in places if not place.peer), Place("", 0, {}))
+
+
+def _default_model(engine: Engine[Any]) -> str | None:
+    """The generation model of jobs that name none."""
+    facts = engine.model_facts() if isinstance(engine, GenerationEngine) else ()
+    return next((each.name for each in facts if each.is_default), None)
 
 
 def _models(engine: Engine[Any]) -> list[str]:

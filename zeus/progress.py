@@ -36,9 +36,9 @@ class ProgressBook:
         """What is known of a running job, or None."""
         return self._known.get(job_id)
 
-    def begin(self, job_id: str) -> None:
-        """A new attempt starts from nothing."""
-        self._known[job_id] = Progress()
+    def begin(self, job_id: str, percent: int = 0) -> None:
+        """A new attempt starts from nothing, one that goes on from where it was."""
+        self._known[job_id] = Progress(percent)
 
     def report(self, job_id: str, fraction: float, note: str, frames: int | None, started: float | None) -> None:
         """Take an engine's report in; `started` is when the attempt began, by time.monotonic(), where it is known."""

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from zeus.catalog import Catalog
 from zeus.errors import NotReady
-from zeus.model import ENDED, Demand, Job, Place, Status, Task, suitable
+from zeus.model import ENDED, Job, NewJob, Place, Role, Status, Task
+from zeus.nodes.book import NodeBook
+from zeus.placement import lasting, refusals
 from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.wire import Refusal, WhyView
@@ -17,34 +19,48 @@ from zeus.wire import Refusal, WhyView
 class Reasons:
     """Answers with sentences for people; a node without one runs the job, or will at once."""
 
-    def __init__(self, store: Store, runner: Runner, catalog: Catalog) -> None:
+    def __init__(self, store: Store, runner: Runner, catalog: Catalog, nodes: NodeBook) -> None:
         self._store = store
         self._runner = runner
         self._catalog = catalog
+        self._nodes = nodes
 
     async def of(self, job_id: str) -> WhyView:
-        """Of one job. Raises JobNotFound."""
+        """Of one job, or of what is not dealt yet of a split one. Raises JobNotFound."""
         job = await self._store.job(job_id)
         nodes: Sequence[Refusal] = ()
-        if job.status in (Status.QUEUED, Status.WAITING, Status.PAUSED):
-            tasks = await self._store.tasks(job.id)
-            nodes = [Refusal(place.node, await self._refusals(place, job.renderer, tasks)) for place in self._places()]
+        if tasks := [task for task in await self._store.tasks(job.id) if _waits(job, task)]:
+            places = await self._places([job.renderer])
+            nodes = [Refusal(place.node, await self._refusals(place, tasks)) for place in places]
+            nodes += self._offline()
         return WhyView(job.status.value, await self._own(job), nodes)
 
-    async def of_engine(self, renderer: str) -> list[Refusal]:
-        """Which nodes could not run a job of this engine, were nothing else to do."""
-        return [Refusal(place.node, await self._unable(renderer)) for place in self._places()]
+    async def of_new(self, job: NewJob) -> list[Refusal]:
+        """Which nodes could not run a job, were nothing else to do there."""
+        task = Task(0, job.id, job.renderer, job.priority, 0, demand=job.demand)
+        places = await self._places([job.renderer])
+        return [*(Refusal(place.node, [*lasting(task, place)]) for place in places), *self._offline()]
 
     async def refuse_unready(self, renderers: Iterable[str]) -> None:
         """Raises NotReady `engine_not_ready` when no node can run jobs of one of these engines."""
-        for renderer in sorted(set(renderers)):
-            refusals = await self.of_engine(renderer)
-            if refusals and all(refusal.reasons for refusal in refusals):
-                why = " ".join(f"{refusal.node}: {reason}" for refusal in refusals for reason in refusal.reasons)
+        wanted = sorted(set(renderers))
+        places = await self._places(wanted)
+        for renderer in wanted:
+            task = Task(0, "", renderer, 0, 0)
+            found = [Refusal(place.node, [*lasting(task, place)]) for place in places]
+            if found and all(each.reasons for each in found):
+                why = " ".join(f"{each.node}: {reason}" for each in found for reason in each.reasons)
                 raise NotReady(f"No node can run {renderer} now. {why}", code="engine_not_ready", retry_after=30)
 
-    def _places(self) -> list[Place]:
+    async def _places(self, renderers: Iterable[str]) -> list[Place]:
+        """All places, with what this machine's engines say now."""
+        for renderer in renderers:
+            if renderer in self._catalog.engines:
+                await self._catalog.ask(renderer)
         return self._runner.free_places()
+
+    def _offline(self) -> list[Refusal]:
+        return [Refusal(peer.name, ["It does not answer."]) for peer in self._nodes.peers.values() if not peer.online]
 
     async def _own(self, job: Job) -> list[str]:
         if job.status in ENDED:
@@ -63,39 +79,24 @@ class Reasons:
             reasons.append(f"It shall not start before {_time(job.not_before)}.")
         return reasons
 
-    async def _unable(self, renderer: str) -> list[str]:
-        """Why this node could not run an engine's jobs at all."""
-        if renderer not in self._catalog.engines:
-            return [f"It has no engine {renderer}."]
-        reason = await self._catalog.reason(renderer)
-        return [] if reason is None else [f"Its engine {renderer} cannot run: {reason.rstrip('.')}."]
-
-    async def _refusals(self, place: Place, renderer: str, tasks: Sequence[Task]) -> list[str]:
-        reasons = await self._unable(renderer)
-        if place.free <= 0:
-            reasons.append("All its slots are taken (jobs.slots).")
-        if place.engines.get(renderer, 1) <= 0:
-            reasons.append(f"All its slots for {renderer} are taken (engines.{renderer}.slots).")
+    async def _refusals(self, place: Place, tasks: Sequence[Task]) -> list[str]:
+        reasons = []
         for task in tasks:
+            reasons += refusals(task, place)
             if task.not_before > time.time() and task.failures:
                 reasons.append(f"Its last attempt failed; the next is at {_time(task.not_before)}.")
-            reasons += _gpu_refusals(place, task.demand)
             if ahead := await self._store.ahead(task):
-                reasons.append(f"{ahead} tasks for {renderer} are before it in line.")
+                reasons.append(f"{ahead} tasks for {task.renderer} are before it in line.")
         return reasons
 
 
-def _gpu_refusals(place: Place, demand: Demand) -> list[str]:
-    """Why no GPU of a place can be given to a task now; nothing where one can, or none is needed."""
-    devices = suitable(demand, place.gpus)
-    if not devices:
-        there = ", ".join(map(str, sorted(place.gpus))) or "none"
-        if demand.number not in (None, *place.gpus):
-            return [f"It has no GPU {demand.number} that jobs may use (node.gpus); there are: {there}."]
-        return [f"None of its GPUs has the {demand.least / 2**30:.1f} GiB of memory that it needs."]
-    if any(device not in place.taken for device in devices):
-        return []
-    return [f"GPU {device} is taken by job {place.taken[device]}." for device in devices if device is not None]
+def _waits(job: Job, task: Task) -> bool:
+    """Whether a task of a job may be one that a place refuses. What joins waits for the pieces first."""
+    if job.status is Status.WAITING_FOR_SUBJOBS:
+        return task.role is Role.DEAL and bool(task.frames)
+    if task.role is Role.JOIN:
+        return job.has_children and job.status is Status.QUEUED
+    return job.status in (Status.QUEUED, Status.WAITING, Status.PAUSED)
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
 
 from zeus.errors import NoSpace
 from zeus.files import Files, attempt_is_held, outputs_in
@@ -20,29 +21,72 @@ FULL_DISK_DELAY = 2.0
 log = logging.getLogger(__name__)
 
 
-async def recover(store: Store, files: Files) -> list[Task]:
-    """Settle every task on record as running; nothing of this run does anything yet.
+class Outcome(Enum):
+    """What became of a task on record as running."""
 
-    Those that a full disk leaves unsettled are the answer: for `recover_later`.
+    SETTLED = 1
+    AWAY = 2
+    """Another node has it in hand."""
+    UNSETTLED = 3
+    """The disk is full."""
+
+
+TakeUp = Callable[[Sequence[Task]], Awaitable[None]]
+
+
+async def recover(store: Store, files: Files) -> Mapping[Outcome, Sequence[Task]]:
+    """Settle every task on record as running, but for those that other nodes have; nothing of this run does anything
+    yet. Those that a full disk leaves unsettled are for `recover_later`.
     """
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    return [task for task in await store.running() if not await _settled(store, files, task, deadline)]
+    found: dict[Outcome, list[Task]] = {outcome: [] for outcome in Outcome}
+    for task in await store.running():
+        found[await _settled(store, files, task, deadline)].append(task)
+    return found
 
 
-async def recover_later(store: Store, files: Files, tasks: Sequence[Task]) -> None:
+async def recover_later(store: Store, files: Files, tasks: Sequence[Task], take_up: TakeUp) -> None:
     """Settle what a full disk left unsettled, as soon as there is room."""
     for task in tasks:
-        while not await _settled(store, files, task, 0.0):
+        while (outcome := await _settled(store, files, task, 0.0)) is Outcome.UNSETTLED:
             await asyncio.sleep(FULL_DISK_DELAY)
+        if outcome is Outcome.AWAY:
+            await take_up([task])
 
 
-async def _settled(store: Store, files: Files, task: Task, deadline: float) -> bool:
+async def _settled(store: Store, files: Files, task: Task, deadline: float) -> Outcome:
     try:
+        sent = await store.sent(task.id)
+        if sent is not None and sent.attempt == task.attempt:
+            return await _settle_sent(store, files, task)
         await _settle(store, files, task, deadline)
     except NoSpace:
         log.warning("job %s waits for room on the disk", task.job_id)
-        return False
-    return True
+        return Outcome.UNSETTLED
+    return Outcome.SETTLED
+
+
+async def _settle_sent(store: Store, files: Files, task: Task) -> Outcome:
+    """What can be settled of a task whose share another node has: no process of it was here."""
+    if await _adopted(store, files, task):
+        return Outcome.SETTLED
+    if not task.wish:
+        return Outcome.AWAY
+    await files.discard(files.attempt(task.job_id, task.attempt) / "work")
+    await store.requeue(task, task.attempt, counts=False)
+    return Outcome.SETTLED
+
+
+async def _adopted(store: Store, files: Files, task: Task) -> bool:
+    """Finish a task whose files were published as a whole; what has no record of others goes."""
+    job = await store.job(task.job_id)
+    if job.publishes == "each":
+        await files.unpublish(job.id, {output.name for output in await store.outputs(job.id)})
+    if job.publishes == "whole" and await asyncio.to_thread(files.out(task.job_id).is_dir):
+        # The rename is the moment of publication: it was whole then, and only the record of it is missing.
+        outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
+        return await store.finish(task, task.attempt, outputs)
+    return False
 
 
 async def _settle(store: Store, files: Files, task: Task, deadline: float) -> None:
@@ -55,12 +99,8 @@ async def _settle(store: Store, files: Files, task: Task, deadline: float) -> No
         await asyncio.sleep(0.05)
     await files.discard(files.attempt(task.job_id, task.attempt) / "work")
     job = await store.job(task.job_id)
-    if job.publishes == "each":
-        await files.unpublish(job.id, {output.name for output in await store.outputs(job.id)})
-    if job.publishes == "whole" and await asyncio.to_thread(files.out(task.job_id).is_dir):
-        # The rename is the moment of publication: it was whole then, and only the record of it is missing.
-        outputs = await asyncio.to_thread(outputs_in, files.out(task.job_id))
-        await store.finish(task, task.attempt, outputs)
+    if await _adopted(store, files, task):
+        pass
     elif task.wish:
         await store.requeue(task, task.attempt, counts=False)
     elif task.failures + 1 >= job.max_attempts:

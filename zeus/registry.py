@@ -65,7 +65,9 @@ class Registry:
             except (Exception, SystemExit) as error:
                 log.warning("plugin %s is left out: %s: %s", name, type(error).__name__, error)
                 broken.append(Broken(name, without_folders(f"{type(error).__name__}: {error}")))
-        _refuse_unknown(settings, {*engines, *(each.name for each in broken)})
+        # Zeus's own engines may be left out (plugins.own), but their settings may stay.
+        own = {path.name for path in own_folders([])[0].iterdir()}
+        _refuse_unknown(settings, {*engines, *(each.name for each in broken)}, own)
         return cls(engines, broken)
 
     def get(self, name: str) -> Engine[Any]:
@@ -82,9 +84,10 @@ class Registry:
         return next((each for each in self.engines.values() if dot and extension in each.extensions), None)
 
 
-def own_folders(more: Iterable[Path]) -> list[Path]:
-    """Zeus's own plugin folder, then those that the configuration adds."""
-    return [OWN_FOLDER if OWN_FOLDER.is_dir() else Path(__file__).parent.parent / PARENT, *more]
+def own_folders(more: Iterable[Path], *, own: bool = True) -> list[Path]:
+    """Zeus's `own` plugin folder, then those that the configuration adds."""
+    folder = OWN_FOLDER if OWN_FOLDER.is_dir() else Path(__file__).parent.parent / PARENT
+    return [*([folder] if own else []), *more]
 
 
 def make_parent(folders: Sequence[Path]) -> None:
@@ -144,7 +147,7 @@ def _settings(kind: type[Engine[Any]], values: Mapping[str, Any]) -> msgspec.Str
         raise ConfigError(f"engines.{kind.name}: {error}.") from error
 
 
-def _refuse_unknown(settings: Mapping[str, Any], known: set[str]) -> None:
+def _refuse_unknown(settings: Mapping[str, Any], known: set[str], left_out: set[str]) -> None:
     for name in settings:
-        if name not in known:
+        if name not in known | left_out:
             raise ConfigError(f"engines.{name}: there is no such engine; there are: {', '.join(sorted(known))}.")

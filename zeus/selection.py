@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -50,6 +51,14 @@ class Selection:
         except NotFound as error:
             raise BadInput(f"{_missing(engine, here, wish)} {error.message}", code="unknown_version") from error
         return False
+
+    async def pin(self, engine: Engine[Any], wish: str) -> str:
+        """The one version that a wish means here now, or will once it is installed; else the wish itself."""
+        found = _choose(engine, await self._versions(engine), wish)
+        if found is None and self._downloads.is_automatic(engine.name):
+            with contextlib.suppress(NotFound, NotReady):
+                return (await self._downloads.wanted(engine.name, wish, SHORT)).version
+        return wish if found is None else found.version
 
     @asynccontextmanager
     async def hold(self, engine: Engine[Any], wish: str, tell: Callable[[str], None]) -> AsyncIterator[Version | None]:

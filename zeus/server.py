@@ -14,23 +14,32 @@ from typing import Any
 import msgspec
 
 from zeus import __version__
+from zeus.away import Away
 from zeus.benchmark import Benchmarks
 from zeus.catalog import Catalog
 from zeus.child import Children
 from zeus.config import Config
+from zeus.debts import Debts
+from zeus.dispatch import Dispatchers
+from zeus.dispatch.inputs import Inputs
 from zeus.dispatch.local import LocalDispatcher, LocalTools
+from zeus.dispatch.peer import PeerDispatcher
+from zeus.dispatch.remote import Patience
 from zeus.downloads import Downloads
 from zeus.engine import Engine, GenerationEngine
 from zeus.errors import ConfigError, StoreFailed, ZeusError
 from zeus.feed import Feed
 from zeus.files import Files, remove
+from zeus.folders import Folders
+from zeus.foreign import Foreign
 from zeus.gpus import usable
+from zeus.here import Here
 from zeus.inference import InferenceExecutor
 from zeus.inspection import Inspections
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
-from zeus.model import Place
+from zeus.model import NewJob, Place
 from zeus.nodes.addresses import Address, interface_addresses, lan_urls
 from zeus.nodes.book import NodeBook
 from zeus.nodes.certificates import believed
@@ -42,15 +51,21 @@ from zeus.presets import Presets
 from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
-from zeus.recovery import recover, recover_later
+from zeus.recovery import Outcome, recover, recover_later
 from zeus.registry import Registry, own_folders
+from zeus.schedule.pace import Paces
 from zeus.schedule.runner import Runner
 from zeus.selection import Selection
+from zeus.shares import Shares
 from zeus.store import Store
 from zeus.submission import Submissions
 from zeus.thumbnails import Thumbnails
 from zeus.uploads import Uploads
+from zeus.whereabouts import Whereabouts
 from zeus.wire import Introduction
+
+BRIEF = 10.0
+"""Seconds of failures after which a node is not asked any more to check a job: somebody waits for the answer."""
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +93,13 @@ class Zeus(msgspec.Struct, frozen=True):
     tools: LocalTools
     address: Address
     nodes: NodeBook
+    whereabouts: Whereabouts
+    foreign: Foreign
     pairing: Pairing
     discovery: Discovery
     portraits: Portraits
+    debts: Debts
+    away: Away
     failed: asyncio.Future[ZeusError]
     """Done when the node cannot go on, with the reason."""
 
@@ -100,7 +119,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
             failed.set_result(error)
 
     async with contextlib.AsyncExitStack() as stack:
-        folders = own_folders(_paths(config.plugins.folders))
+        folders = own_folders(_paths(config.plugins.folders), own=config.plugins.own)
         registry = await asyncio.to_thread(Registry.load, folders, config.engines, config.models)
         feed = Feed()
         files = Files(config.storage_path)
@@ -131,56 +150,112 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         await downloads.open()
         tools = LocalTools(children, media, inference, files.cache, downloads.managed, folders)
         selection = Selection(downloads, tools)
-        unsettled = await recover(store, files)
+        left = await recover(store, files)
         progress = ProgressBook(store, feed)
-        dispatcher = LocalDispatcher(
-            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes),
-            registry, files, children, tools, selection, config.files.log_bytes,
+        tags = frozenset(config.node.tags)
+        here = Here(
+            Place(config.node.name, config.jobs.slots, _slots(config, registry), gpus.sizes, tags=tags),
+            downloads.is_automatic,
+        )
+        local = LocalDispatcher(
+            here.places, registry, files, children, tools, selection, config.files.log_bytes,
         )  # fmt: skip
-        runner = Runner(store, feed, files, progress, dispatcher, config.jobs.retry_delay)
-        catalog = Catalog(registry, tools, dispatcher.places, runner.free_places, downloads.is_automatic)
+        shared = Folders(config.paths)
+        peers = _peers(config, nodes, store, files, registry, shared)
+        stack.push_async_callback(peers.close)
+        dispatcher = Dispatchers(local, peers)
+        paces = Paces(store)
+        await paces.open()
+        runner = Runner(store, feed, files, progress, dispatcher, paces, config.jobs)
+        catalog = Catalog(registry, tools, local.places, lambda: _here(runner.free_places()), downloads.is_automatic)
         stack.callback(catalog.close)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
             config, start, address, store, catalog, progress, benchmarks,
-            dispatcher.places, runner.free_places, runner.running,
+            local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
+            shares=lambda: shared.marks,
         )  # fmt: skip
         inspections = Inspections(files, catalog, tools)
+        foreign = Foreign(nodes, Inputs(files, store.uuid, Patience(BRIEF), shared.common), shared)
         submissions = Submissions(
             registry,
             inspections.before,
             selection.check,
+            selection.pin,
+            catalog.reason,
+            foreign,
+            shared.find,
             max_attempts=config.jobs.max_attempts,
-            local_roots=_paths(config.files.local_roots),
+            local_roots=[*_paths(config.files.local_roots), *shared.roots],
         )
         projects = Projects(files, registry)
-        reasons = Reasons(store, runner, catalog)
-        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons)
+        reasons = Reasons(store, runner, catalog, nodes)
+        jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons, foreign)
+        whereabouts = Whereabouts(nodes, jobs.has)
+        stack.callback(whereabouts.close)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)
         await uploads.load()
+        thumbnails = Thumbnails(files, media)
+        stack.push_async_callback(thumbnails.close)
+        debts = Debts(store, nodes, feed)
+        shares = Shares(store, nodes, feed, jobs, thumbnails, config.network.hold)
+        stack.push_async_callback(paces.keep)
         stack.push_async_callback(runner.close)
+        await runner.take_up(left[Outcome.AWAY])
         work = [
             _essential(runner.run(), fail),
             _essential(progress.run(), fail),
-            _essential(recover_later(store, files, unsettled), fail),
+            _essential(here.run(catalog, runner.wake), fail),
+            _essential(recover_later(store, files, left[Outcome.UNSETTLED], runner.take_up), fail),
+            _essential(debts.run(), fail),
+            _essential(shares.run(), fail),
+            _essential(shares.sweep(), fail),
             _essential(uploads.run(), fail),
+            _essential(shared.run(), fail),
             _essential(portraits.run(lambda: bool(nodes.online())), fail),
             asyncio.to_thread(remove, *strays),
         ]
         stack.push_async_callback(_end_all, [asyncio.ensure_future(each) for each in work])
         starting += [asyncio.create_task(_start_engine(engine, tools)) for engine in registry.engines.values()]
         stack.callback(feed.close)
-        thumbnails = Thumbnails(files, media)
-        stack.push_async_callback(thumbnails.close)
         discovery = _discovery(config, registry, nodes)
         stack.push_async_callback(discovery.close)
         yield Zeus(
             config, start, feed, files, jobs, uploads, inspections, projects, reasons,
             registry, catalog, media, thumbnails,
             Presets(registry, files.root / "presets.yaml"), downloads, benchmarks, tools,
-            address, nodes, pairing, discovery, portraits, failed,
+            address, nodes, whereabouts, foreign, pairing, discovery, portraits, debts,
+            Away(store, nodes, peers), failed,
         )  # fmt: skip
+
+
+def _peers(
+    config: Config, nodes: NodeBook, store: Store, files: Files, registry: Registry, shared: Folders
+) -> PeerDispatcher:
+    network = config.network
+    patience = Patience(2 * network.lease + network.grace)
+    return PeerDispatcher(
+        nodes,
+        store,
+        files,
+        Inputs(files, store.uuid, patience, shared.common),
+        patience,
+        lambda job: _makes_more(registry, job),
+        lease=network.lease,
+        grace=network.grace,
+        log_bytes=config.files.log_bytes,
+    )
+
+
+def _makes_more(registry: Registry, job: NewJob) -> bool:
+    """Whether a job's engine makes files of all frames; of one that is not here that is not known, so it may."""
+    engine = registry.engines.get(job.renderer)
+    return engine is None or engine.joins(msgspec.json.decode(job.args, type=engine.Args))
+
+
+def _here(places: Sequence[Place]) -> list[Place]:
+    return [place for place in places if not place.peer]
 
 
 async def _open_files(files: Files) -> None:

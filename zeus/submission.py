@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 import msgspec
 
 from zeus.engine import Engine, Facts, GenerationEngine, Span
-from zeus.errors import BadInput, ZeusError
-from zeus.model import NewJob
+from zeus.errors import BadInput, NotReady, ZeusError
+from zeus.model import Demand, NewJob, Share
 from zeus.names import safe_name
 from zeus.registry import Registry
+from zeus.versions import LATEST
+from zeus.wire import SharedFile
 
 LONGEST_NAME = 200
 
@@ -62,10 +64,22 @@ class JobRequest(msgspec.Struct, frozen=True, kw_only=True):
     not_before: float = 0.0
     max_attempts: int | None = None
     notes: str = ""
+    tags: Sequence[str] = ()
+    share: Share | None = None
+    seconds: float | None = None
+    """How long a video shall be, in place of its number of frames."""
+    shared: SharedFile | None = None
+    """Its input, in a folder that the node which asks sees too."""
+    filename: str | None = None
+    """The name of an input that is still to come; such a job can be checked alone."""
+    here: bool = False
+    """Whether it is for this node alone: another one gives it to this one."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """The input of a job: `name` as its sender calls it, and the upload or the `path` of a file of the owner's own."""
+    """The input of a job: `name` as its sender calls it, and the upload or the `path` of a file of the owner's own;
+    neither while it is still to come.
+    """
 
     name: str
     path: str | None = None
@@ -87,10 +101,46 @@ class CheckVersion(Protocol):
     async def __call__(self, engine: Engine[Any], wish: str) -> bool: ...
 
 
+class Pin(Protocol):
+    """The one version of an engine that a wish means here now, or will once it is installed; else the wish itself."""
+
+    async def __call__(self, engine: Engine[Any], wish: str) -> str: ...
+
+
 class FindProject(Protocol):
     """The project file of an archive as a source of its own; any other source as it is. Raises BadInput, NoSpace."""
 
     async def __call__(self, source: Source, renderer: str | None, project_file: str | None) -> Source: ...
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What an engine makes of a request: its arguments with nothing left open, and what follows from them."""
+
+    renderer: str
+    args: bytes
+    span: Span | None
+    frame_step: int = 1
+    publishes: str = "whole"
+    splits: str = ""
+    joins: bool = False
+    version: str = ""
+    """That of its engine, where it must be the same for all of the job; "": what the request wants."""
+    demand: Demand = Demand()
+    project: str = ""
+    """See NewJob."""
+
+
+class Abroad(Protocol):
+    """The engines of other nodes, for jobs that cannot run here."""
+
+    def can_check(self, request: JobRequest, source: Source | None) -> bool:
+        """Whether there is a node that could check a job, and then run it. From memory."""
+
+    def refuse_unready(self, renderer: str | None) -> None:
+        """Raises NotReady where other nodes have an engine and none of them can run it now."""
+
+    async def settle(self, requests: Sequence[JobRequest], source: Source | None) -> Sequence[Settled]:
+        """What an engine there makes of requests with one input. Raises BadInput or NotReady."""
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -108,13 +158,22 @@ class Submissions:
         registry: Registry,
         inspect: Inspect,
         check_version: CheckVersion,
+        pin: Pin,
+        why_not: Callable[[str], Awaitable[str | None]],
+        abroad: Abroad,
+        find_shared: Callable[[SharedFile], Path],
         *,
         max_attempts: int,
         local_roots: Sequence[Path],
     ) -> None:
+        """`why_not` says why an engine cannot run here, `find_shared` where a file of a shared folder lies."""
         self._registry = registry
         self._inspect = inspect
         self._check_version = check_version
+        self._pin = pin
+        self._why_not = why_not
+        self._abroad = abroad
+        self._find_shared = find_shared
         self._max_attempts = max_attempts
         self._local_roots = local_roots
 
@@ -136,11 +195,14 @@ class Submissions:
                 raise type(error)(where + error.message, code=error.code) from None
         return jobs
 
+    async def is_foreign(self, source: Source) -> bool:
+        """Whether a file is for an engine that runs elsewhere, and not here."""
+        return await self._belongs_abroad(JobRequest(), source)
+
     async def _family(self, request: JobRequest, upload: Upload | None, find_project: FindProject) -> list[Checked]:
-        source = self._uploaded(request, upload)
-        if request.local_path is not None:
-            path = await asyncio.to_thread(self._local, request.local_path)
-            source = Source(Path(request.local_path).name, str(path))
+        source = await self._source(request, upload)
+        if await self._belongs_abroad(request, source):
+            return await self._family_abroad(request, source)
         if source is not None:
             source = await find_project(source, request.renderer, request.project_file)
         elif request.project_file is not None:
@@ -152,19 +214,108 @@ class Submissions:
         self._job(request, engine, source, None)  # what no file could make right is told before a file is looked at
         # Another version may not be able to read the file that the one to be installed reads.
         facts = await self._inspect(engine, source) if is_here and source is not None else None
-        parent = self._job(request, engine, source, facts)
+        parent = await self._shared_out(self._job(request, engine, source, facts), request, engine)
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
         return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]
 
+    async def _source(self, request: JobRequest, upload: Upload | None) -> Source | None:
+        source = self._uploaded(request, upload)
+        if request.local_path is not None:
+            path = await asyncio.to_thread(self._local, request.local_path)
+            return Source(Path(request.local_path).name, str(path))
+        if request.shared is not None:
+            path = await asyncio.to_thread(self._find_shared, request.shared)
+            return Source(path.name, str(path))
+        return Source(request.filename) if source is None and request.filename is not None else source
+
+    async def _belongs_abroad(self, request: JobRequest, source: Source | None) -> bool:
+        """Whether no engine here can run a job that another node can. Raises NotReady."""
+        if request.here or request.share is not None:
+            return False
+        own = self._takers(request, source)
+        if not self._abroad.can_check(request, source):
+            if not own:
+                self._abroad.refuse_unready(request.renderer)
+            return False
+        return not any([await self._runs_here(engine, request) for engine in own])
+
+    def _takers(self, request: JobRequest, source: Source | None) -> list[Engine[Any]]:
+        """The engines here that a request may mean."""
+        engines = self._registry.engines
+        if request.renderer is not None:
+            return [engines[request.renderer]] if request.renderer in engines else []
+        found = self._registry.for_filename(source.name) if source is not None else None
+        if found is None and source is not None and source.name.lower().endswith(".zip"):
+            return [engine for engine in engines.values() if engine.projects]
+        return [found] if found is not None else []
+
+    async def _runs_here(self, engine: Engine[Any], request: JobRequest) -> bool:
+        """Whether an engine can run on this machine as a request wants it."""
+        try:
+            if isinstance(engine, GenerationEngine):
+                model = request.args.get("model")
+                if not engine.model_state(model if isinstance(model, str) else None).ready:
+                    return False
+            await self._check_version(engine, request.renderer_version)
+        except (BadInput, NotReady):
+            return False
+        return await self._why_not(engine.name) is None
+
+    async def _family_abroad(self, request: JobRequest, source: Source | None) -> list[Checked]:
+        """As `_family`, by another node's word. An archive stays one: it is unpacked where the job runs."""
+        [settled] = await self._abroad.settle([request], source)
+        parent = self._dealt(self._made(request, source, settled), request, settled)
+        jobs = [parent]
+        if request.child_jobs:
+            wanted = [self._child_request(request, parent, child) for child in request.child_jobs]
+            found = await self._abroad.settle(wanted, source)
+            jobs += [msgspec.structs.replace(self._made(own, source, each), parent=parent.id, splits="")
+                     for own, each in zip(wanted, found, strict=True)]  # fmt: skip
+        return [Checked(job, source.upload if source is not None else None) for job in jobs]
+
+    def _dealt(self, job: NewJob, request: JobRequest, settled: Settled) -> NewJob:
+        """A job as nodes share it out: as frames, which are joined here where its engine is here as well.
+
+        To cut its input, the engine would have to run here.
+        """
+        if job.splits != "frames" or len(job.frames) < 2 or request.child_jobs:
+            return msgspec.structs.replace(job, splits="")
+        if not settled.joins:
+            return job
+        engine = self._registry.engines.get(job.renderer)
+        try:
+            args = msgspec.json.decode(job.args, type=engine.Args) if engine is not None else None
+        except msgspec.MsgspecError:  # another version of it
+            engine = None
+        part_args = engine.part_args(args) if engine is not None and engine.joins(args) else None
+        if part_args is None:
+            return msgspec.structs.replace(job, splits="")
+        return msgspec.structs.replace(job, piece_args=msgspec.json.encode(part_args), joins=True)
+
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
-        wanted = _span(request.start_frame, request.end_frame)
-        args, span = engine.settle(_convert(engine, _given(request.args, engine, source)), wanted, facts)
+        wanted, given = span_of(request.start_frame, request.end_frame), _given(request.args, engine, source)
+        if request.seconds is not None:
+            given = {**given, **_lasting(engine, request.seconds, given)}
+        args, span = engine.settle(_convert(engine, given), wanted, facts)
+        settled = Settled(
+            renderer=engine.name,
+            args=msgspec.json.encode(args),
+            span=span,
+            frame_step=getattr(args, "frame_step", None) or 1,
+            publishes=engine.publishes,
+            splits=engine.splits if request.enable_split_jobs else "",
+            demand=_asked(engine, args),
+        )
+        return self._made(request, source, settled)
+
+    def _made(self, request: JobRequest, source: Source | None, settled: Settled) -> NewJob:
+        span = settled.span
         return NewJob(
             id=str(uuid.uuid4()),
-            name=_name(request, source, args),
-            renderer=engine.name,
-            renderer_version=request.renderer_version,
-            args=msgspec.json.encode(args),
+            name=_name(request, source, settled),
+            renderer=settled.renderer,
+            renderer_version=settled.version or request.renderer_version,
+            args=settled.args,
             created=time.time(),
             priority=request.priority,
             max_attempts=request.max_attempts or self._max_attempts,
@@ -176,36 +327,62 @@ class Submissions:
             notes=request.notes,
             not_before=request.not_before,
             depends_on=tuple(dict.fromkeys(request.depends_on)),
-            frame_step=getattr(args, "frame_step", None) or 1,
-            publishes=engine.publishes,
-            demand=engine.demand(args),
+            frame_step=settled.frame_step,
+            publishes=settled.publishes,
+            splits=settled.splits,
+            demand=_demand(settled, request),
+            project=settled.project,
+            tags=tuple(request.tags),
+            share=request.share,
+        )
+
+    async def _shared_out(self, job: NewJob, request: JobRequest, engine: Engine[Any]) -> NewJob:
+        """A job as nodes share it out, where it asks for that and can be: all pieces are made by one version."""
+        is_one = (job.splits == "frames" and len(job.frames) < 2) or (job.splits == "parts" and job.input is None)
+        if not job.splits or is_one or request.child_jobs or request.share is not None:
+            return msgspec.structs.replace(job, splits="")
+        args = msgspec.json.decode(job.args, type=engine.Args)
+        if (part_args := engine.part_args(args)) is None:
+            return msgspec.structs.replace(job, splits="")
+        version = await self._pin(engine, job.renderer_version)
+        return msgspec.structs.replace(
+            job,
+            renderer_version=version,
+            demand=msgspec.structs.replace(job.demand, version=version),
+            piece_args=msgspec.json.encode(part_args),
+            joins=engine.joins(args),
         )
 
     def _child(
         self, request: JobRequest, parent: NewJob, child: ChildRequest, engine: Engine[Any], source: Source | None,
         facts: Facts | None,
     ) -> NewJob:  # fmt: skip
-        span = _span(child.start_frame, child.end_frame) or _span(parent.start_frame, parent.end_frame)
+        made = self._job(self._child_request(request, parent, child), engine, source, facts)
+        return msgspec.structs.replace(made, parent=parent.id, splits="")
+
+    def _child_request(self, request: JobRequest, parent: NewJob, child: ChildRequest) -> JobRequest:
+        """What a subjob asks for: the same as its parent, but for what it says itself."""
+        span = span_of(child.start_frame, child.end_frame) or span_of(parent.start_frame, parent.end_frame)
         number = request.child_jobs.index(child)
         _check_inside(span, parent, number)
         frames = (span.start, span.end) if span else (None, None)
-        own = msgspec.structs.replace(
+        return msgspec.structs.replace(
             request,
             name=child.name or f"{parent.name} {number + 1}",
             start_frame=frames[0],
             end_frame=frames[1],
             args={**request.args, **child.args},
+            child_jobs=(),
         )
-        made = self._job(own, engine, source, facts)
-        return msgspec.structs.replace(made, parent=parent.id)
 
     def _uploaded(self, request: JobRequest, upload: Upload | None) -> Source | None:
         """The upload that is a request's input. Raises BadInput when more than one input is given."""
-        field = "upload" if request.upload is not None else "local_path"
-        if sum(each is not None for each in (request.upload, request.local_path, upload)) > 1:
+        given = {"upload": request.upload, "local_path": request.local_path, "shared": request.shared}
+        field = next((name for name, each in given.items() if each is not None), "file")
+        if sum(each is not None for each in (*given.values(), upload)) > 1:
             raise BadInput(f"{field}: another input was given too; send one.", code="two_inputs")
-        given = request.upload or upload
-        return None if given is None else Source(given.filename, upload=given)
+        sent = request.upload or upload
+        return None if sent is None else Source(sent.filename, upload=sent)
 
     def _engine(self, request: JobRequest, source: Source | None) -> Engine[Any]:
         if request.renderer is not None:
@@ -238,6 +415,19 @@ class Submissions:
         if not _is_pattern(path.name) and not is_file:
             raise BadInput("local_path: there is no such file.", code="file_not_found")
         return real
+
+
+def _demand(settled: Settled, request: JobRequest) -> Demand:
+    """What an engine asks for and what its sender does. A share of another node's job is not sent on."""
+    version = settled.version or ("" if request.renderer_version == LATEST else request.renderer_version)
+    tags = tuple(sorted(set(request.tags)))
+    return msgspec.structs.replace(settled.demand, version=version, tags=tags, here=request.share is not None)
+
+
+def _asked(engine: Engine[Any], args: Any) -> Demand:
+    """What an engine asks for, and of one that generates, the model too."""
+    model = getattr(args, "model", None) if isinstance(engine, GenerationEngine) else None
+    return msgspec.structs.replace(engine.demand(args), model=model or "")
 
 
 def _given(args: Mapping[str, Any], engine: Engine[Any], source: Source | None) -> Mapping[str, Any]:
@@ -289,7 +479,8 @@ def _words(kind: Any) -> list[str]:
     return [word for part in get_args(kind) for word in _words(part)]
 
 
-def _span(start: int | None, end: int | None) -> Span | None:
+def span_of(start: int | None, end: int | None) -> Span | None:
+    """The frames from one number to another. Raises BadInput."""
     if start is None and end is None:
         return None
     if start is None or end is None:
@@ -299,9 +490,21 @@ def _span(start: int | None, end: int | None) -> Span | None:
     return Span(start, end)
 
 
-def _name(request: JobRequest, source: Source | None, args: Any) -> str:
-    said = getattr(args, "prompt", None) or (_plain(source.name) if source is not None else None)
-    return (request.name or said or request.renderer or "")[:LONGEST_NAME]
+def _lasting(engine: Engine[Any], seconds: float, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(engine, GenerationEngine):
+        raise BadInput(f'seconds: the engine "{engine.name}" does not make videos from prompts.', code="invalid_field")
+    model = args.get("model")
+    return engine.lasting(seconds, model if isinstance(model, str) else None)
+
+
+class _Prompted(msgspec.Struct, frozen=True):
+    prompt: Any = None
+
+
+def _name(request: JobRequest, source: Source | None, settled: Settled) -> str:
+    prompt = msgspec.json.decode(settled.args, type=_Prompted).prompt
+    said = (prompt if isinstance(prompt, str) else None) or (_plain(source.name) if source is not None else None)
+    return (request.name or said or settled.renderer)[:LONGEST_NAME]
 
 
 def _plain(name: str) -> str:

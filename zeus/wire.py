@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 MOST = (1 << 31) - 1
 """Of what another node counts."""
+FRAME_LIMIT = 1_048_574
+"""The highest frame number that Blender knows."""
+FrameNumber = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
 NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
 NodeUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,255}$(?!\n)", examples=["http://render-1:8080"])]
 Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
@@ -124,6 +127,16 @@ class FrameList(msgspec.Struct, frozen=True):
     total: int
 
 
+class FileView(msgspec.Struct, frozen=True):
+    """One output: `frame` is the one with which it was published, in `seconds`; None for what came at the end."""
+
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+    frame: int | None = None
+    seconds: float | None = None
+
+
 class JobChanges(msgspec.Struct, frozen=True):
     """The jobs that changed since a token, and the ids of those that were removed."""
 
@@ -157,15 +170,49 @@ class WhyView(msgspec.Struct, frozen=True):
     nodes: Sequence[Refusal]
 
 
+class DemandView(msgspec.Struct, frozen=True):
+    """What a job asks of its place: "gpu", "gpu:N" or "", the bytes of GPU memory that it wants and needs at least, and
+    the generation model that must be ready there.
+    """
+
+    gpu: Annotated[str, Meta(pattern=r"^(gpu(:\d{1,3})?)?$")] = ""
+    memory: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    least: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
+    model: Annotated[str, Meta(max_length=200)] = ""
+
+
 class DryRun(msgspec.Struct, frozen=True):
-    """What a job would be, and which nodes could run it."""
+    """What a job would be, and which nodes could run it.
+
+    `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`:
+    "" or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
+    archive, the file that is meant.
+    """
 
     valid: bool
-    renderer: str
+    renderer: Annotated[str, Meta(max_length=64)]
     args: Mapping[str, Any]
-    start_frame: int | None
-    end_frame: int | None
+    start_frame: FrameNumber | None
+    end_frame: FrameNumber | None
     nodes: Sequence[Refusal]
+    renderer_version: Annotated[str, Meta(max_length=64)] = ""
+    frame_step: Annotated[int, Meta(ge=1, le=MOST)] = 1
+    publishes: Literal["whole", "each"] = "whole"
+    splits: Literal["", "frames", "parts"] = ""
+    joins: bool = False
+    demand: DemandView = DemandView()
+    project_file: Annotated[str, Meta(max_length=1024)] | None = None
+
+
+class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file in a folder that two nodes share: the folder's name, the path in it with slashes, and of the file as the
+    sender sees it the size and the time of its last change, in seconds since 1970.
+    """
+
+    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    size: Annotated[int, Meta(ge=0)] | None = None
+    modified: float | None = None
 
 
 class JobAccepted(msgspec.Struct, frozen=True):
@@ -379,8 +426,8 @@ Count = Annotated[int, Meta(ge=0, le=MOST)]
 class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     """What a node can do with one engine, of which `free` of at most `slots` tasks could start now.
 
-    `seconds`: what a frame took there of late, None where none was made. `models`: those whose weights
-    are there.
+    `seconds`: what a frame took there of late, None where none was made. `models`: those whose weights are there;
+    `model`: the one of jobs that name none. `inspects`: whether it looks into a job's input before it takes the job.
     """
 
     available: bool
@@ -393,6 +440,8 @@ class NodeEngine(msgspec.Struct, frozen=True, kw_only=True):
     extensions: Words = ()
     export_formats: Words = ()
     models: Words = ()
+    model: Word | None = None
+    inspects: bool = False
     seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
@@ -410,6 +459,7 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     """What a node says of itself to others: who it is, what it can do and what it is at.
 
     `start` names this run of it. `free` of `slots` tasks could start now. `benchmark` is its processor's score.
+    `shares`: the folders of `[paths]` that are there, each by its name with its mark.
     """
 
     id: NodeId
@@ -422,6 +472,7 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     tasks: Annotated[Sequence[NodeTask], Meta(max_length=1024)] = ()
     tags: Words = ()
     benchmark: Annotated[float, Meta(ge=0)] | None = None
+    shares: Annotated[Mapping[Word, Word], Meta(max_length=256)] = {}
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,9 @@ DEPTHS: dict[str, tuple[int, ...]] = {
     "OPEN_EXR_MULTILAYER": (16, 32),
 }
 
+FASTEST = 1000
+"""Frames a second that a movie may have."""
+
 Pixels = Annotated[int, Meta(ge=4, le=65536)]
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -49,6 +52,13 @@ class BlenderArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     color_depth: Annotated[Depth | None, Meta(description="Bits of each channel.")] = None
     seed: Annotated[int, Meta(ge=0, le=2_147_483_647, description="Of the noise, with CYCLES.")] | None = None
     frame_step: Annotated[int, Meta(ge=1, le=10_000, description="Render every how manyth frame.")] | None = None
+    fps: (
+        Annotated[float, Meta(gt=0, le=FASTEST, description="Frames a second of a movie; left out: the scene's.")]
+        | None
+    ) = None
+    stereo: Annotated[
+        bool, Meta(description="Whether a scene for two eyes is rendered for both; a movie never is.")
+    ] = True
 
     def __post_init__(self) -> None:
         for problem in _problems(self):
@@ -84,6 +94,8 @@ def engine_problems(args: BlenderArgs, engine: str | None) -> Iterator[str]:
 
 def format_problems(args: BlenderArgs, name: str) -> Iterator[str]:
     """What the arguments ask of a format that it does not have."""
+    if args.fps is not None and name not in MOVIES:
+        yield f"fps cannot be given with export_format {name}: it is for {', '.join(MOVIES)}."
     if name in MOVIES:
         if args.color == "RGBA" or args.color_depth not in (None, 8):
             yield f"export_format {name} has no transparency and 8 bits a channel."

@@ -9,7 +9,7 @@ import msgspec
 from zeus.engine import Facts, Scene, Span
 from zeus.errors import BadInput
 
-from .arguments import FORMATS, BlenderArgs, engine_problems, format_problems
+from .arguments import FASTEST, FORMATS, MOVIES, BlenderArgs, engine_problems, format_problems
 from .header import Release
 
 NAMED = 20
@@ -40,7 +40,8 @@ def settled(args: BlenderArgs, span: Span | None, facts: Facts) -> tuple[Blender
     for problem in format_problems(args, made):
         raise BadInput(f"args: {problem}", code="invalid_args")
     step = args.frame_step or scene.frame_step
-    return msgspec.structs.replace(args, frame_step=step, export_format=made), span or scene.span
+    fps = _fps(args, scene) if made in MOVIES else None
+    return msgspec.structs.replace(args, frame_step=step, export_format=made, fps=fps), span or scene.span
 
 
 def check_release(made_by: Release | None, runs: Release, name: str) -> None:
@@ -66,6 +67,14 @@ def _check_camera(args: BlenderArgs, scene: Scene) -> None:
 def _check_missing(missing: Sequence[str]) -> None:
     if missing:
         raise BadInput(f"Files that the .blend needs are missing: {_list(missing)}.", code="missing_files")
+
+
+def _fps(args: BlenderArgs, scene: Scene) -> float:
+    fps = args.fps or scene.fps
+    if not 0 < fps <= FASTEST:
+        message = f'args.fps: the scene "{scene.name}" has {fps:g} frames a second; choose one up to {FASTEST}.'
+        raise BadInput(message, code="invalid_args")
+    return fps
 
 
 def _format(scene: Scene) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zeus.engine import Demand, Engine, Facts, RunContext, Span, Tools, Version
-from zeus.errors import BadInput, ToolFailed
+from zeus.engine import Demand, Engine, Facts, Made, RunContext, Span, Tools, Version
+from zeus.errors import BadInput, OutputInvalid, ToolFailed
 
 from .arguments import FORMATS, BlenderArgs
-from .checks import scene_of, settled
+from .checks import settled
 from .command import devices
 from .finder import LOOK, Build, Finder
-from .frames import check_span, frames_of
+from .frames import check_span, frames_of, said
 from .inspection import inspect
 from .releases import RELEASES
-from .rendering import Work, render
+from .rendering import Work, named, render
 
 RENDERING = 0.95
 """The part of the progress that is Blender's where a movie follows."""
@@ -40,6 +41,7 @@ class BlenderEngine(Engine[BlenderArgs]):
     projects = extensions
     export_formats = FORMATS
     publishes = "each"
+    splits = "frames"
     inspects = True
     Args = BlenderArgs
     Settings = BlenderSettings
@@ -87,6 +89,16 @@ class BlenderEngine(Engine[BlenderArgs]):
         # EEVEE and Workbench draw on the GPU too, and Cycles wherever it may.
         return Demand() if args.device == "CPU" else Demand("gpu")
 
+    def part_args(self, args: BlenderArgs) -> BlenderArgs | None:
+        if args.export_format is None or (args.movie is not None and args.fps is None):
+            return None  # as the scene has it, of which nobody could be asked
+        if args.movie is None:
+            return args
+        return msgspec.structs.replace(args, export_format=args.picture, fps=None, stereo=False)
+
+    def joins(self, args: BlenderArgs) -> bool:
+        return args.movie is not None
+
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         builds = await self._finder.builds(tools)
         best = await self._finder.best(tools)
@@ -110,8 +122,17 @@ class BlenderEngine(Engine[BlenderArgs]):
         work = self._work(build, context.input, args, span)
         await render(context, work)
         if args.movie is not None:
-            await _encode(context, work, args.movie, scene_of(args, facts).fps)
+            pictures = [context.published / work.name(frame, ".png") for frame in work.frames]
+            await _encode(context, args, work.stem, pictures, RENDERING)
         context.report(1.0, "done", len(work.frames))
+
+    async def join(self, context: RunContext[BlenderArgs], made: Sequence[Made]) -> None:
+        source, span, args = context.input, context.span, context.args
+        if source is None or span is None:
+            raise BadInput("Pieces of a movie have an input and frames.")
+        stem, frames = _safe(source.stem), frames_of(span, args.frame_step or 1)
+        await _encode(context, args, stem, _pictures(stem, frames, made), 0.0)
+        context.report(1.0, "done", len(frames))
 
     def _work(self, build: Build, source: Path, args: BlenderArgs, span: Span) -> Work:
         return Work(
@@ -125,13 +146,25 @@ class BlenderEngine(Engine[BlenderArgs]):
         )
 
 
-async def _encode(context: RunContext[BlenderArgs], work: Work, container: str, fps: float) -> None:
-    pictures = [context.published / work.name(frame, ".png") for frame in work.frames]
+async def _encode(
+    context: RunContext[BlenderArgs], args: BlenderArgs, stem: str, pictures: Sequence[Path], done: float
+) -> None:
+    """Make the movie of a settled job; `done` is the part of the progress before it."""
+    assert args.movie is not None and args.fps is not None
 
     def report(fraction: float) -> None:
-        context.report(RENDERING + (1 - RENDERING) * fraction, f"encoding {container}", len(pictures))
+        context.report(done + (1 - done) * fraction, f"encoding {args.movie}", len(pictures))
 
-    await context.movie(pictures, context.out / f"{work.stem}.{container}", fps=fps, title=work.stem, report=report)
+    await context.movie(pictures, context.out / f"{stem}.{args.movie}", fps=args.fps, title=stem, report=report)
+
+
+def _pictures(stem: str, frames: Sequence[int], made: Sequence[Made]) -> list[Path]:
+    """Those of all pieces, in the order of the frames."""
+    found = {path.name: path for piece in made for path in piece.files}
+    names = {frame: named(stem, frame, ".png") for frame in frames}
+    if missing := [frame for frame, name in names.items() if name not in found]:
+        raise OutputInvalid(f"The pieces have not made frames {said(missing)}.", retry=False)
+    return [found[name] for name in names.values()]
 
 
 def _safe(stem: str) -> str:

@@ -25,6 +25,11 @@ LASTING = ("Build without OpenImageDenoiser", "Cannot render, no camera")
 """What another attempt would not change."""
 
 
+def named(stem: str, frame: int, ending: str) -> str:
+    """What the file of a frame is called."""
+    return f"{stem}_{frame:04d}{ending}"
+
+
 class Work(msgspec.Struct, frozen=True):
     """What is to be rendered; `args` are settled. `share`: the part of the job's progress that rendering is."""
 
@@ -38,7 +43,7 @@ class Work(msgspec.Struct, frozen=True):
 
     def name(self, frame: int, ending: str) -> str:
         """What a frame's file is called once it is published."""
-        return f"{self.stem}_{frame:04d}{ending}"
+        return named(self.stem, frame, ending)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -141,7 +146,7 @@ class _Process:
         args = msgspec.structs.asdict(self._work.args)
         options = {
             "args": {**args, "export_format": self._work.args.picture},
-            "is_movie": self._work.args.movie is not None,
+            "stereo": self._work.args.stereo and self._work.args.movie is None,
             "allow_scripts": self._work.allow_scripts,
             "frames": str(self._folder.absolute() / "out"),
             "caches": str(self._folder.absolute()),

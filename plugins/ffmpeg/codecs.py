@@ -57,9 +57,12 @@ def video_options(args: FFmpegArgs, encoder: Encoder) -> list[str]:
     options = ["-c:v", encoder.name, *_fixed(codec, encoder), *_speed(args.speed, encoder)]
     if codec in CRF:
         options += _rate(args, encoder, args.crf if args.crf is not None else CRF[codec])
-    if codec == "hevc" and args.formats.container in ("mp4", "mov"):
-        options += ["-tag:v", "hvc1"]  # the tag that Apple's players know
-    return options
+    return [*options, *tag(args)]
+
+
+def tag(args: FFmpegArgs) -> list[str]:
+    """The tag that Apple's players know."""
+    return ["-tag:v", "hvc1"] if args.formats.video == "hevc" and args.formats.container in ("mp4", "mov") else []
 
 
 def audio_options(args: FFmpegArgs) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from .arguments import FFmpegArgs
-from .codecs import Encoder, audio_options, video_options
+from .codecs import Encoder, audio_options, tag, video_options
 from .filters import Selection, audio_chain, rate, video_chain
 from .formats import CONTAINERS
 from .sequences import Sequence
@@ -86,10 +86,35 @@ def commands(program: str, plan: Plan) -> list[list[str]]:
     return [[*opening, *first], [*opening, *second, *_ending(plan)]]
 
 
+def joining(program: str, plan: Plan, video: Source, called: str | None) -> list[str]:
+    """The command that makes the file of video which is encoded already, and of all else that the input has.
+
+    `called`: its tag, where it is not the usual one."""
+    inputs = [option for source in (video, plan.source) for option in _input(source)]
+    copied = [
+        "-map_metadata",
+        "1",
+        "-map",
+        "0:v:0",
+        "-c:v",
+        "copy",
+        *(["-tag:v", called] if called else tag(plan.args)),
+    ]
+    return [program, *QUIET, *PROGRESS, "-y", *inputs, *copied, *_sound(plan, 1), *_ending(plan)]
+
+
+def part(path: Path, demuxer: str, begins: float) -> Source:
+    """Video that the job has made before, to be shown from some second on."""
+    return Source(("-itsoffset", f"{begins:.6f}", "-f", demuxer), f"file:{path.absolute()}")
+
+
 def _opening(program: str, plan: Plan) -> list[str]:
     device = ["-vaapi_device", plan.encoder.device] if plan.encoder.device else []
-    source = ["-protocol_whitelist", "file,pipe", *plan.source.options, "-i", plan.source.url]
-    return [program, *QUIET, *PROGRESS, "-y", *device, *source]
+    return [program, *QUIET, *PROGRESS, "-y", *device, *_input(plan.source)]
+
+
+def _input(source: Source) -> list[str]:
+    return ["-protocol_whitelist", "file,pipe", *source.options, "-i", source.url]
 
 
 def _streams(plan: Plan) -> list[str]:
@@ -101,12 +126,18 @@ def _streams(plan: Plan) -> list[str]:
         options += ["-map", "0:V:0", "-c:v", "copy"]
     else:
         options += ["-map", "0:V:0", "-vf", _chain(plan), *video_options(args, plan.encoder)]
+    return [*options, *_sound(plan, 0)]
+
+
+def _sound(plan: Plan, number: int) -> list[str]:
+    """That of an input."""
+    args, formats = plan.args, plan.args.formats
     if formats.audio == "none":
-        return [*options, "-an"]
+        return ["-an"]
     chain = audio_chain(args, plan.selection) if formats.audio != "copy" else ""
     # sound may be absent beside pictures; alone, it is what the job is about
-    options += ["-map", "0:a:0" if formats.video == "none" else "0:a:0?", *(["-af", chain] if chain else [])]
-    return [*options, *audio_options(args)]
+    stream = f"{number}:a:0" if formats.video == "none" else f"{number}:a:0?"
+    return ["-map", stream, *(["-af", chain] if chain else []), *audio_options(args)]
 
 
 def _chain(plan: Plan) -> str:

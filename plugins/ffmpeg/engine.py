@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from zeus.engine import Engine, Facts, RunContext, Span, Tools, Version
+from zeus.engine import Engine, Facts, Made, Piece, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, OutputInvalid, TaskFailed, ToolFailed
 
 from .arguments import FFmpegArgs
 from .codecs import AUDIO, SOFTWARE, Encoder
-from .command import Plan, commands
-from .expectation import compare, count_pictures
 from .finder import Build, Finder
 from .formats import CONTAINERS
-from .inputs import Work, examine, facts
-from .lines import Progress, ProgressReader, is_progress
+from .inputs import examine, facts
 from .releases import RELEASES
+from .running import clear, convert
 from .sequences import PICTURES
+from .splitting import cut, join, part_args
 
 MOVIES = "mp4,m4v,mov,mkv,webm,avi,mpg,mpeg,m2v,ts,mts,m2ts,vob,flv,wmv,asf,mxf,3gp,3g2,ogv,ivf,dv,gif,apng,y4m,nut"
 SOUNDS = "wav,mp3,flac,m4a,aac,ogg,oga,opus,aif,aiff,caf,ac3,eac3,amr,au,wma,wv,tta,ape,mka"
-ENCODING = 0.95
-"""The part of the progress that is FFmpeg's; the rest is the check."""
 
 
 class FFmpegSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,6 +37,7 @@ class FFmpegEngine(Engine[FFmpegArgs]):
     name = "ffmpeg"
     extensions = frozenset([*MOVIES.split(","), *SOUNDS.split(","), *PICTURES])
     export_formats = tuple(CONTAINERS)
+    splits = "parts"
     needs_input = True
     Args = FFmpegArgs
     Settings = FFmpegSettings
@@ -79,6 +78,17 @@ class FFmpegEngine(Engine[FFmpegArgs]):
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         return await facts(tools, path)
 
+    def part_args(self, args: FFmpegArgs) -> FFmpegArgs | None:
+        return part_args(args)
+
+    async def cut(self, context: RunContext[FFmpegArgs], weights: Sequence[float]) -> Sequence[Piece[FFmpegArgs]]:
+        return await cut(context, weights)
+
+    async def join(self, context: RunContext[FFmpegArgs], made: Sequence[Made]) -> None:
+        build = await self._finder.chosen(context, context.version)
+        _check_encoders(build, context.args)
+        await join(context, build, made)
+
     async def run(self, context: RunContext[FFmpegArgs]) -> None:
         if context.input is None:
             raise BadInput("FFmpeg needs an input file.")
@@ -88,13 +98,13 @@ class FFmpegEngine(Engine[FFmpegArgs]):
         _check_encoders(build, args)
         encoder = await self._encoder(context, build)
         if encoder.hardware is None or args.hardware != "auto":
-            return await _convert(context, build, work, encoder)
+            return await convert(context, build, work, encoder)
         try:
-            await _convert(context, build, work, encoder)
+            await convert(context, build, work, encoder)
         except (ToolFailed, OutputInvalid) as error:
             context.note(f"{encoder.name} failed ({error.message}), so the software encoder does it again")
-            _clear(context.out)
-            await _convert(context, build, work, Encoder(SOFTWARE[args.formats.video]))
+            clear(context.out)
+            await convert(context, build, work, Encoder(SOFTWARE[args.formats.video]))
 
     async def _encoder(self, context: RunContext[FFmpegArgs], build: Build) -> Encoder:
         codec, kind = context.args.formats.video, context.args.hardware
@@ -114,90 +124,3 @@ def _check_encoders(build: Build, args: FFmpegArgs) -> None:
         if encoder is not None and encoder not in build.encoders:
             message = f"FFmpeg {build.version} on this machine cannot encode {codec}: it lacks {encoder}."
             raise TaskFailed(message, retry=False)
-
-
-async def _convert(context: RunContext[FFmpegArgs], build: Build, work: Work, encoder: Encoder) -> None:
-    plan = Plan(
-        args=context.args,
-        source=work.source,
-        target=context.out / f"{work.stem}.{context.args.formats.container}",
-        encoder=encoder,
-        folder=context.folder,
-        selection=work.selection,
-        first_number=work.first_number,
-    )
-    lists = commands(str(build.path), plan)
-    for index, argv in enumerate(lists):
-        await _run(context, argv, work, index, len(lists))
-    if work.first_number is not None:
-        await _check_pictures(context, work)
-    else:
-        await _check(context, plan.target, work)
-    context.report(1.0, "done", work.total)
-
-
-async def _run(context: RunContext[FFmpegArgs], argv: list[str], work: Work, index: int, count: int) -> None:
-    """Run one of `count` commands, of which only the last makes frames."""
-    reader = ProgressReader()
-
-    def parse(line: str) -> bool:
-        progress = reader.feed(line)
-        if progress is not None:
-            fraction = (index + progress.fraction(work.expected.length, work.total)) / count
-            context.report(ENCODING * fraction, _words(progress, work), progress.frame if index == count - 1 else None)
-        return is_progress(line)
-
-    completed = await context.spawn(argv, parse=parse, env={"TMPDIR": str(context.folder)}, check=False)
-    if completed.exit != 0:
-        raise _failure(completed.exit, [_without_folders(line, context) for line in reader.errors])
-
-
-def _words(progress: Progress, work: Work) -> str:
-    remaining = progress.remaining(work.expected.length)
-    speed = f", {progress.speed:.2g}× real time" if progress.speed else ""
-    return f"encoding{speed}" + (f", {remaining:.0f} s left" if remaining is not None else "")
-
-
-def _failure(exit_code: int, errors: list[str]) -> TaskFailed:
-    if any("No space left on device" in line for line in errors):
-        return ToolFailed("The disk is full.", code="disk_full", retry=False)
-    how = f"ended with exit code {exit_code}" if exit_code >= 0 else f"was ended by signal {-exit_code}"
-    reasons = "; ".join(errors[:3])  # the first are the cause, the later ones what follows from it
-    # a header that cannot be written is a codec that the container does not take: it never will
-    retry = not any("Could not write header" in line for line in errors)
-    return ToolFailed(f"FFmpeg {how}{': ' + reasons if reasons else '.'}"[:1000], retry=retry)
-
-
-def _without_folders(line: str, context: RunContext[FFmpegArgs]) -> str:
-    folders = [context.out, context.folder, *([context.input.parent] if context.input is not None else [])]
-    for folder in folders:
-        line = line.replace(f"file:{folder.absolute()}/", "").replace(f"{folder.absolute()}/", "")
-    return line
-
-
-async def _check(context: RunContext[FFmpegArgs], target: Path, work: Work) -> None:
-    context.report(ENCODING, "checking", work.total)
-    if target not in _files(context.out):
-        raise OutputInvalid(f"FFmpeg wrote no {target.name}.")
-    expected = work.expected
-    seconds = None if expected.at_least or context.args.formats.image else expected.seconds
-    info = await context.verify(target, duration=seconds, frames=expected.frames)
-    compare(target.name, info, expected)
-
-
-async def _check_pictures(context: RunContext[FFmpegArgs], work: Work) -> None:
-    pictures = _files(context.out)
-    count_pictures(len(pictures), work.expected, work.fps)
-    for index, path in enumerate(pictures):
-        fraction = ENCODING + (1 - ENCODING) * index / len(pictures)
-        context.report(fraction, "checking", len(pictures))
-        await context.verify(path, frames=1)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file())
-
-
-def _clear(folder: Path) -> None:
-    for path in _files(folder):
-        path.unlink()

@@ -138,6 +138,8 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ("POST /api/jobs/{job_id}/delete", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/priority", "value"): number(fraction=INVALID, absent=No(400, "missing_field")),
     ("POST /api/add_job", "dry_run"): flag("valid"),
+    ("POST /api/add_job", "filename"): text(INVALID),
+    ("POST /api/add_job", "seconds"): number(),
     ("GET /v1/videos", "after"): text(INVALID),
     ("GET /v1/videos", "limit"): number(fraction=INVALID),
     ("GET /v1/videos", "order"): CHOICE,
@@ -154,6 +156,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
         INVALID, unknown=Yes(200, lambda body: body["available"] is False)
     ),
     ("POST /api/engines/download", "version"): text(INVALID, unknown=No(404, "version_not_found", "nothing")),
+    ("GET /api/jobs/{job_id}/files", "response_type"): CHOICE,
     ("GET /api/engines", "response_type"): CHOICE,
     ("GET /api/engines/{engine}", "response_type"): CHOICE,
     ("GET /api/engines/for_filename", "filename"): text(

@@ -25,7 +25,8 @@ class Body(NamedTuple):
     own: Mapping[str, Any]
     fields: Mapping[str, Outcomes]
     within: str = ""
-    """The list in the request that it is an item of."""
+    """The field of the request that holds it, or a list of such."""
+    is_item: bool = True
 
 
 GENERATE: Mapping[str, Outcomes] = {
@@ -71,6 +72,22 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "depends_on": LIST,
     "not_before": words(INVALID, null=MADE),
     "max_attempts": count(null=MADE),
+    "tags": LIST,
+    "share": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+    "shared": {"null": MADE, "type": INVALID, "empty": INVALID, "unknown": No(400, "unknown_field", "colour")},
+}
+STRANGER = No(400, "unsupported_field", "share")
+"""Of what only other nodes may say, wrong or right."""
+SHARED: Mapping[str, Outcomes] = {
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
+    "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
+    "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
+    "modified": measure(STRANGER, null=STRANGER),
+}
+SHARE: Mapping[str, Outcomes] = {
+    "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "attempt": count(absent=INVALID),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
 UPLOAD: Mapping[str, Outcomes] = {
@@ -123,6 +140,10 @@ BODIES: Mapping[str, Body] = {
     "CreateVideo": Body("POST /v1/videos", GOOD["POST /v1/videos"].body, VIDEO),
     "AddJob": Body("POST /api/add_job", FRAMES, ADD_JOB),
     "ChildJob": Body("POST /api/add_job", {"start_frame": 1, "end_frame": 5}, CHILD, within="child_jobs"),
+    "SharedFile": Body("POST /api/add_job", {"share": "show", "path": "a.noop"}, SHARED, "shared", is_item=False),
+    "ShareOf": Body(
+        "POST /api/add_job", {"node": "a", "job_id": "b", "attempt": 1}, SHARE, within="share", is_item=False
+    ),
     "NewUpload": Body("POST /api/uploads", GOOD["POST /api/uploads"].body, UPLOAD),
     "NewNode": Body("POST /api/nodes", GOOD["POST /api/nodes"].body, NEW_NODE),
     "Challenge": Body("POST /api/nodes/prove", GOOD["POST /api/nodes/prove"].body, CHALLENGE),

@@ -61,9 +61,9 @@ def path_values() -> dict[str, str]:
 
 def field_values(schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
     """The wrong values of a field of a JSON body by kind; `...` leaves it out."""
-    plain = next((each for each in schema.get("anyOf", ()) if each["type"] != "null"), schema)
+    plain = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
     values: dict[str, Any] = {"null": None, **({"absent": ...} if required else {})}
-    match plain["type"]:
+    match plain.get("type", "object"):
         case "string":
             values |= {"type": 5, "empty": "", "unknown": "nothing", "nul": "a\0", "newline": "a\n",
                        "surrogate": "\ud800", "long": "9" * 20_000}  # fmt: skip

@@ -242,7 +242,8 @@ def test_field(stage: Stage, struct: str, name: str) -> None:
     texts["twice"] = f'{{"{name}": null, {json.dumps({name: None, **others})[1:]}'
     before, answers = jobs(stage), {}
     for kind, text in texts.items():
-        whole = text if not body.within else f'{{"renderer": "noop", "{body.within}": [{text}]}}'
+        held = f"[{text}]" if body.is_item else text
+        whole = text if not body.within else f'{{"renderer": "noop", "{body.within}": {held}}}'
         to = target(stage, body.operation)
         headers = [("Content-Type", b"application/json")]
         answers[kind] = sent(stage, body.operation, to, headers, stage.filled(whole).encode())

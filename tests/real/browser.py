@@ -67,14 +67,18 @@ class Opened:
         self.page.screenshot(path=path, full_page=whole, animations="disabled")
         return path
 
+    def fits(self) -> None:
+        """Nothing is wider than the screen."""
+        root = "document.documentElement"
+        assert self.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "the page scrolls sideways"
+
     def check(self) -> None:
-        """What axe-core finds is nothing serious, and nothing is wider than the screen."""
+        """What axe-core finds is nothing serious, and all of it fits."""
+        self.fits()
         self.page.evaluate(f"if (!globalThis.axe) {{ {self._axe} }}")
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
         assert not serious, [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]
-        root = "document.documentElement"
-        assert self.page.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "the page scrolls sideways"
 
     def complaints(self) -> list[str]:
         """What it complained of and was not allowed."""

@@ -24,7 +24,7 @@ from tests.conftest import HANG, Api, NodeProcess, need
 PORT = 8080
 HOW = "as root, with iproute2, where network namespaces may be made"
 Node = dict[str, Any]
-_numbers = itertools.count(os.getpid() % 200 * 16)
+_numbers = itertools.count(os.getpid() % 2000 * 16)
 """Networks are numbered, so that test runs at one time do not meet."""
 
 
@@ -139,6 +139,8 @@ def machines(folder: Path, *names: str) -> Iterator[list[Machine]]:
             if machine.process is not None and machine.process.poll() is None:
                 machine.resume()
                 machine.kill()
+            # The link before the namespace, which stays for as long as an engine in it does.
+            ip("link", "delete", machine.link, check=False)
             ip("netns", "delete", machine.space, check=False)
         ip("link", "delete", bridge, check=False)
 

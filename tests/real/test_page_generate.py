@@ -101,7 +101,6 @@ def test_one_being_made_tells_how_far_it_is_and_ends_when_asked(
     served: NodeProcess, opened: Callable[..., Opened]
 ) -> None:
     shown = opened(served.url, "desktop", "dark")
-    shown.allow(r"404.*/thumbnail")
     page = shown.go("/generate")
     page.get_by_label("Prompt", exact=True).fill("a slow lighthouse in a storm")
     fill(page, {"width": "640", "height": "360", "num_frames": "2000"})

@@ -6,27 +6,35 @@ from aiohttp import web
 
 from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
+from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag, whole
 from zeus.api.responses import job_id_of, json_response
 from zeus.api.views import full_view, job_view
-from zeus.errors import BadInput, Conflict, NotFound
+from zeus.errors import BadInput, Conflict
 from zeus.model import ENDED, Job, string_to_status
 from zeus.server import Zeus
 from zeus.wire import SubjobUpdate
 
 
 async def cancel(request: web.Request) -> web.Response:
-    job_id = _confirmed(request)
-    cancelled = await request.app[ZEUS].jobs.cancel(job_id)
+    cancelled, is_owed = await _cancel(request.app[ZEUS], _confirmed(request))
     if flag(request, "redirect"):
         raise web.HTTPSeeOther("/")
-    return await _answer(request, cancelled)
+    return await _answer(request, cancelled, 202 if is_owed else 200)
 
 
 async def delete(request: web.Request) -> web.Response:
-    zeus = request.app[ZEUS]
-    gone = await remove(zeus, _confirmed(request))
-    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name))
+    zeus, job_id = request.app[ZEUS], _confirmed(request)
+    _, is_owed = await _cancel(zeus, job_id)
+    gone = await remove(zeus, job_id)
+    return json_response(job_view(gone, (), zeus.jobs, zeus.config.node.name), 202 if is_owed else 200)
+
+
+async def _cancel(zeus: Zeus, job_id: str) -> tuple[Job, bool]:
+    """End a job; the job, and whether another node has still to hear of it."""
+    has_ended = (await zeus.jobs.get(job_id)).status in ENDED
+    cancelled = await zeus.jobs.cancel(job_id)
+    return cancelled, not has_ended and not await zeus.debts.settle(job_id)
 
 
 async def remove(zeus: Zeus, job_id: str) -> Job:
@@ -38,7 +46,9 @@ async def remove(zeus: Zeus, job_id: str) -> Job:
 
 
 async def pause(request: web.Request) -> web.Response:
-    return await _answer(request, await request.app[ZEUS].jobs.pause(job_id_of(request)))
+    zeus, job_id = request.app[ZEUS], job_id_of(request)
+    paused = await zeus.jobs.pause(job_id)
+    return await _answer(request, paused, 200 if await zeus.debts.settle(job_id) else 202)
 
 
 async def resume(request: web.Request) -> web.Response:
@@ -57,13 +67,14 @@ async def priority(request: web.Request) -> web.Response:
 
 
 async def subjob_update(request: web.Request) -> web.Response:
-    """A subjob's state as its node tells it. Raises Conflict for an attempt that is not the present one."""
+    """How a subjob or a share stands, as its node tells it. Raises Conflict for an attempt that is over."""
     zeus, job_id = request.app[ZEUS], job_id_of(request)
     update = convert(as_object(await read_json(request)), SubjobUpdate)
     status, parent = string_to_status(update.status), await zeus.jobs.get(job_id)
     child = next((each for each in await zeus.jobs.children(parent) if each.id == update.id), None)
     if child is None:
-        raise NotFound(f"Job {job_id} has no subjob {update.id[:64]}.", code="subjob_not_found")
+        await zeus.away.hear(parent, update, caller_of(request))
+        return await _answer(request, parent)
     if update.attempt != child.attempt or (child.status in ENDED and status is not child.status):
         raise Conflict(
             f"The update is of attempt {update.attempt}; the subjob is at {child.attempt} and {child.status.value}.",
@@ -73,9 +84,9 @@ async def subjob_update(request: web.Request) -> web.Response:
     return await _answer(request, parent)
 
 
-async def _answer(request: web.Request, job: Job) -> web.Response:
+async def _answer(request: web.Request, job: Job, status: int = 200) -> web.Response:
     zeus = request.app[ZEUS]
-    return json_response(await full_view(job, zeus.jobs, zeus.config.node.name))
+    return json_response(await full_view(job, zeus.jobs, zeus.config.node.name), status)
 
 
 def _confirmed(request: web.Request) -> str:

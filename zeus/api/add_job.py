@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from aiohttp import web
@@ -15,23 +15,29 @@ from msgspec import Meta
 from zeus.api.bodies import Form, as_object, convert, parse_json, read_json
 from zeus.api.errors import speaks_farm
 from zeus.api.guard import is_local
-from zeus.api.jobs import FRAME_LIMIT
 from zeus.api.keys import ZEUS
-from zeus.api.parameters import flag
+from zeus.api.nodes import caller_of
+from zeus.api.parameters import flag, number
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
+from zeus.config.settings import NODE_NAME
 from zeus.errors import BadInput, ZeusError
-from zeus.model import Job, Key, NewJob
+from zeus.model import Job, Key, Share
+from zeus.names import safe_name
 from zeus.presets import apply
-from zeus.submission import ChildRequest, JobRequest, Upload
-from zeus.wire import DryRun, PresetList
+from zeus.submission import Checked, ChildRequest, JobRequest, Upload
+from zeus.wire import MOST as MOST_ATTEMPTS
+from zeus.wire import DemandView, DryRun, FrameNumber, PresetList, SharedFile
 
 LATER = frozenset({"webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
 MOST = 1000
+MOST_SECONDS = 86_400
+OF_DRY_RUNS = ("filename", "seconds")
+"""Parameters that say what is still to come, so that such a job can only be checked."""
 
-Frame = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Tag = Annotated[str, Meta(pattern=NODE_NAME)]
 JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
@@ -39,9 +45,17 @@ class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A subjob: the frames and arguments in which it differs from the job."""
 
     name: Annotated[Name | None, Meta(description="For people")] = None
-    start_frame: Annotated[Frame | None, Meta(description="The first frame, within the job's")] = None
-    end_frame: Annotated[Frame | None, Meta(description="The last frame")] = None
+    start_frame: Annotated[FrameNumber | None, Meta(description="The first frame, within the job's")] = None
+    end_frame: Annotated[FrameNumber | None, Meta(description="The last frame")] = None
     args: Annotated[dict[str, Any] | None, Meta(description="Put over the job's")] = None
+
+
+class ShareOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose job it is a share of."""
+
+    node: Annotated[JobId, Meta(description="The id of the node that gives it, and asks")]
+    job_id: Annotated[JobId, Meta(description="The job there")]
+    attempt: Annotated[Annotated[int, Meta(ge=1, le=MOST_ATTEMPTS)], Meta(description="The attempt there")]
 
 
 class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,8 +69,8 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     renderer_version: Annotated[
         Annotated[str, Meta(min_length=1, max_length=64)] | None, Meta(description="latest")
     ] = None
-    start_frame: Annotated[Frame | None, Meta(description="The first frame, together with end_frame")] = None
-    end_frame: Annotated[Frame | None, Meta(description="The last frame")] = None
+    start_frame: Annotated[FrameNumber | None, Meta(description="The first frame, together with end_frame")] = None
+    end_frame: Annotated[FrameNumber | None, Meta(description="The last frame")] = None
     args: Annotated[dict[str, Any] | None, Meta(description="The engine's own: see /api/engines/ENGINE/args")] = None
     enable_split_jobs: Annotated[bool | None, Meta(description="Whether nodes may share it out")] = None
     child_jobs: Annotated[
@@ -81,6 +95,13 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     not_before: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="The earliest start")] = None
     max_attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How often it is tried")] = None
+    tags: Annotated[
+        Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
+    ] = None
+    share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
+    shared: Annotated[
+        SharedFile | None, Meta(description="From another node alone: the input, in a folder that both see")
+    ] = None
 
 
 async def add_job(request: web.Request) -> web.Response:
@@ -113,7 +134,10 @@ def idempotency_key(request: web.Request, body: Any, upload: Upload | None = Non
 async def _add(request: web.Request, body: Any, upload: Upload | None) -> web.Response:
     zeus = request.app[ZEUS]
     views: list[Any]
-    if flag(request, "dry_run"):
+    is_dry = flag(request, "dry_run")
+    if not is_dry and (useless := [name for name in OF_DRY_RUNS if name in request.query]):
+        raise BadInput(f"{useless[0]}: only together with dry_run=1.", code="invalid_field")
+    if is_dry:
         views = await _dry_run(request, body, upload)
     else:
         key = idempotency_key(request, body, upload)
@@ -131,8 +155,11 @@ async def _new(request: web.Request, body: Any, upload: Upload | None, key: Key 
 async def _dry_run(request: web.Request, body: Any, upload: Upload | None) -> list[DryRun]:
     with contextlib.ExitStack() as held:
         requests = await _requests(request, body, held)
+        length, name = number(request, "seconds", None, 0.001, MOST_SECONDS), request.query.get("filename")
+        named = safe_name(name, "filename") if name is not None else None
+        requests = [msgspec.structs.replace(each, seconds=length, filename=named) for each in requests]
         checked = await request.app[ZEUS].jobs.check(requests, upload)
-        return [await _dry(request, job) for job in checked if job.parent is None]
+        return [await _dry(request, each) for each in checked if each.job.parent is None]
 
 
 async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack) -> list[JobRequest]:
@@ -146,9 +173,23 @@ async def _requests(request: web.Request, body: Any, held: contextlib.ExitStack)
     return [_each(request, index if is_list else None, one, presets, held) for index, one in enumerate(wanted)]
 
 
-async def _dry(request: web.Request, job: NewJob) -> DryRun:
-    nodes = await request.app[ZEUS].reasons.of_engine(job.renderer)
-    return DryRun(True, job.renderer, msgspec.json.decode(job.args), job.start_frame, job.end_frame, nodes)
+async def _dry(request: web.Request, checked: Checked) -> DryRun:
+    job, upload = checked.job, checked.upload
+    return DryRun(
+        valid=True,
+        renderer=job.renderer,
+        args=msgspec.json.decode(job.args),
+        start_frame=job.start_frame,
+        end_frame=job.end_frame,
+        nodes=await request.app[ZEUS].reasons.of_new(job),
+        renderer_version=job.renderer_version,
+        frame_step=job.frame_step,
+        publishes="each" if job.publishes == "each" else "whole",
+        splits=cast(Literal["", "frames", "parts"], job.splits),
+        joins=job.joins,
+        demand=DemandView(job.demand.gpu, job.demand.memory, job.demand.least, job.demand.model),
+        project_file=job.project or (upload.inner if upload is not None else None),
+    )
 
 
 def _each(
@@ -167,9 +208,11 @@ def _job_request(
 ) -> JobRequest:
     known, notes = _known_fields(value, speaks_farm(request))
     wanted = convert(known, AddJob)
-    if wanted.local_path is not None and not is_local(request):
-        raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
     given = _given(wanted)
+    if wanted.share is not None:
+        given["share"] = _share(request, wanted)
+    if wanted.local_path is not None and (caller_of(request) is not None or not is_local(request)):
+        raise BadInput("local_path: only clients on this machine itself may use it.", code="local_path_not_allowed")
     if (preset := given.pop("preset", None)) is not None:
         given["renderer"], given["args"] = apply(presets, preset, wanted.renderer, wanted.args or {})
     if wanted.child_jobs is not None:
@@ -178,7 +221,22 @@ def _job_request(
         given["not_before"] = wanted.not_before.timestamp()
     if wanted.upload is not None:
         given["upload"] = held.enter_context(request.app[ZEUS].uploads.held(wanted.upload))
-    return JobRequest(**given, notes=notes)
+    if wanted.shared is not None and caller_of(request) is None:
+        raise BadInput("shared: only another node that is paired with this one may use it.", code="unsupported_field")
+    return JobRequest(**given, notes=notes, here=caller_of(request) is not None)
+
+
+def _share(request: web.Request, wanted: AddJob) -> Share:
+    """Whose job it is a share of: the node's that asks. Raises BadInput."""
+    assert wanted.share is not None
+    caller = caller_of(request)
+    if caller is None:
+        raise BadInput("share: only nodes that this one trusts may send it.", code="unsupported_field")
+    if wanted.share.node != caller:
+        raise BadInput("share.node: it is not the node that asks.", code="invalid_field")
+    if wanted.child_jobs or wanted.depends_on:
+        raise BadInput("share: it has no subjobs and depends on no jobs.", code="invalid_field")
+    return Share(wanted.share.node, wanted.share.job_id, wanted.share.attempt)
 
 
 def _given(struct: msgspec.Struct) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from zeus.api.listening import listen
 from zeus.api.lists import JobLists
 from zeus.api.once import refuse_repeats
 from zeus.api.openapi import document
+from zeus.api.passing import Passing
 from zeus.api.polls import JobBodies
 from zeus.api.routes import ROUTES, add_routes
 from zeus.api.site import SITE, Site, read_site
@@ -67,8 +68,9 @@ def make_app(zeus: Zeus, site: Site) -> web.Application:
     """The application in front of a node."""
     http, wide = zeus.config.http, needs_token(zeus.config)
     guard, access = make_guard(zeus.config), Access(None if http.open else Tokens(zeus.files.root), wide=wide)
+    passing = Passing(zeus)
     app = web.Application(
-        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body],
+        middlewares=[answer_errors, guard.check, access.check, refuse_repeats, accept_body, passing.pass_on],
         client_max_size=http.max_json_bytes,
     )
     app[ZEUS], app[LISTS], app[BODIES] = zeus, JobLists(zeus), JobBodies(zeus)

@@ -44,16 +44,20 @@ class Readable(Protocol):
 
 async def read_json(request: web.Request) -> Any:
     """The request's JSON. Raises BadInput, TooLarge, TooSlow or UnsupportedMedia."""
-    limits = request.app[ZEUS].config.http
     if request.content_type != "application/json" and not request.content_type.endswith("+json"):
         if not request.body_exists:
             raise BadInput("The request has no body; send JSON.", code="missing_body")
         raise UnsupportedMedia("The body must be JSON, with Content-Type: application/json.")
-    body = bytearray()
+    return await parse_json(await read_body(request))
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The request's body, which may be as long as JSON may. Raises BadInput, TooLarge or TooSlow."""
+    limits, body = request.app[ZEUS].config.http, bytearray()
     while chunk := await arriving(request.content.readany(), limits):
         body += chunk
         _check_size(len(body), limits)
-    return await parse_json(bytes(body))
+    return bytes(body)
 
 
 async def parse_json(body: bytes) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from zeus.api.keys import ZEUS
+from zeus.api.parameters import is_full
 from zeus.api.responses import json_response
 from zeus.catalog import schema
 from zeus.downloads import Download
@@ -18,33 +19,36 @@ from zeus.names import safe_name
 from zeus.server import Zeus
 from zeus.wire import DownloadView, EngineAvailability, EngineDetails, EngineView, GpuUse, VersionView
 
-KINDS = ("standard", "full")
-
 
 async def engines(request: web.Request) -> web.Response:
     """All engines by name, and the plugins that could not be loaded."""
-    catalog, full = request.app[ZEUS].catalog, _is_full(request)
+    catalog, full = request.app[ZEUS].catalog, is_full(request)
     names = sorted({*catalog.engines, *catalog.broken})
     views = await asyncio.gather(*(engine_view(request.app[ZEUS], name, full) for name in names))
     return json_response(dict(zip(names, views, strict=True)))
 
 
 async def names(request: web.Request) -> web.Response:
-    return json_response(sorted(request.app[ZEUS].registry.engines))
+    """This node's own engines first, then those that only others have."""
+    zeus = request.app[ZEUS]
+    own = sorted(zeus.registry.engines)
+    return json_response([*own, *(name for name in zeus.foreign.names() if name not in own)])
 
 
 async def for_filename(request: web.Request) -> web.Response:
     filename = request.query.get("filename")
     if not filename:
         raise BadInput("filename: say which file.", code="missing_field")
-    engine = request.app[ZEUS].registry.for_filename(safe_name(filename, "filename"))
-    if engine is None:
+    zeus, name = request.app[ZEUS], safe_name(filename, "filename")
+    engine = zeus.registry.for_filename(name)
+    found = engine.name if engine is not None else zeus.foreign.for_filename(name)
+    if found is None:
         raise NotFound("No engine takes files of that kind.", code="engine_not_found")
-    return web.Response(text=engine.name)
+    return web.Response(text=found)
 
 
 async def engine(request: web.Request) -> web.Response:
-    return json_response(await engine_view(request.app[ZEUS], request.match_info["engine"], _is_full(request)))
+    return json_response(await engine_view(request.app[ZEUS], request.match_info["engine"], is_full(request)))
 
 
 async def availability(request: web.Request) -> web.Response:
@@ -73,13 +77,6 @@ async def args(request: web.Request) -> web.Response:
 
 async def help_text(request: web.Request) -> web.Response:
     return web.Response(text=await request.app[ZEUS].catalog.help(request.match_info["engine"]))
-
-
-def _is_full(request: web.Request) -> bool:
-    kind = request.query.get("response_type", KINDS[0])
-    if kind not in KINDS:
-        raise BadInput(f"response_type: {' or '.join(KINDS)}.", code="invalid_field")
-    return kind == "full"
 
 
 async def engine_view(zeus: Zeus, name: str, full: bool) -> EngineView:

@@ -14,13 +14,11 @@ from zeus.api.responses import job_id_of, json_body, json_response
 from zeus.api.views import frame_views, full_views
 from zeus.errors import BadInput
 from zeus.model import Filter, string_to_status
-from zeus.wire import FrameList, JobView
+from zeus.wire import FRAME_LIMIT, FrameList, JobView
 
 POLL = 30
 """Seconds that a long poll waits unless it says otherwise."""
 MOST = 10_000
-FRAME_LIMIT = 1_048_574
-"""The highest frame number that Blender knows."""
 FILTERS = ("status", "renderer", "limit", "after", "fields")
 
 

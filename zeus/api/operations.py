@@ -10,9 +10,9 @@ from msgspec import Meta
 
 from zeus import wire
 from zeus.api import nodes, session, uploads, versions, videos
-from zeus.api.add_job import AddJob
+from zeus.api.add_job import MOST_SECONDS, AddJob
 from zeus.api.generate import GenerateRequest
-from zeus.api.jobs import FRAME_LIMIT, MOST
+from zeus.api.jobs import MOST
 from zeus.api.uploads import NewUpload
 from zeus.nodes.history import KEPT
 
@@ -58,7 +58,8 @@ TEXT, BYTES, STREAM, ZIP, JPEG = (
 )
 PREVIEW = (JPEG, "video/mp4")
 CONFIRM = Query("confirm", Annotated[str, Meta(examples=["1"])], "Says that it is meant: 1, true, yes or on", True)
-ENGINE_VIEW = Query("response_type", Annotated[str, Meta(pattern="^(standard|full)$")], "How much to tell; standard")
+FULL = Annotated[str, Meta(pattern="^(standard|full)$")]
+ENGINE_VIEW = Query("response_type", FULL, "How much to tell; standard")
 ENGINE = Query("engine", str, "Which engine", True)
 WISH = Query("version", str, "latest, lts, the beginning of a version such as 4.2, or a version; latest")
 PLATFORM = (
@@ -144,7 +145,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "Each frame's state, node and seconds",
         {200: wire.FrameList},
         [
-            Query("start", Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)], "The first frame to list"),
+            Query("start", Annotated[int, Meta(ge=-wire.FRAME_LIMIT, le=wire.FRAME_LIMIT)], "The first frame to list"),
             Query("limit", Annotated[int, Meta(ge=1, le=MOST)], "So many at most; 10,000"),
         ],
     ),
@@ -156,7 +157,10 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         ),
         headers=("Range", "If-None-Match"),
     ),
-    ("GET", "/api/jobs/{job_id}/files"): Operation("The names of a job's outputs", {200: Sequence[str]}),
+    ("GET", "/api/jobs/{job_id}/files"): Operation(
+        "A job's outputs: their names, or all about them", {200: (Sequence[str], Sequence[wire.FileView])},
+        query=(Query("response_type", FULL, "How much to tell; standard"),),
+    ),
     ("GET", "/api/jobs/{job_id}/download"): Operation(
         "One output", {200: BYTES, 206: BYTES, 304: None, 409: wire.ErrorBody, 416: wire.ErrorBody},
         query=(Query("filename", str, "Which file; case does not matter where that is clear", True),),
@@ -175,13 +179,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         headers=("Range", "If-None-Match"),
     ),
     ("POST", "/api/jobs/{job_id}/cancel"): Operation(
-        "End a job; answers when nothing of it runs any more", {200: wire.JobView, 303: None},
+        "End a job; answers when nothing of it runs any more, or with 202 where another node cannot be told so now",
+        {200: wire.JobView, 202: wire.JobView, 303: None},
         query=(CONFIRM, Query("redirect", str, "1: answer with a redirect to /")),
     ),
     ("POST", "/api/jobs/{job_id}/delete"): Operation(
-        "End a job and remove it with its files", {200: wire.JobView}, query=(CONFIRM,)
+        "End a job and remove it with its files", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody},
+        query=(CONFIRM,),
     ),
-    ("POST", "/api/jobs/{job_id}/pause"): Operation("Hold a job up", {200: wire.JobView, 409: wire.ErrorBody}),
+    ("POST", "/api/jobs/{job_id}/pause"): Operation(
+        "Hold a job up", {200: wire.JobView, 202: wire.JobView, 409: wire.ErrorBody}
+    ),
     ("POST", "/api/jobs/{job_id}/resume"): Operation("Let a paused job run", {200: wire.JobView, 409: wire.ErrorBody}),
     ("POST", "/api/jobs/{job_id}/retry"): Operation(
         "Start a failed or cancelled job anew", {200: wire.JobView, 409: wire.ErrorBody}
@@ -191,7 +199,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         query=(Query("value", Annotated[int, Meta(ge=0, le=100)], "Higher runs first", True),),
     ),
     ("POST", "/api/jobs/{job_id}/subjob_update"): Operation(
-        "A subjob's news, from the node that runs it", {200: wire.JobView, 409: wire.ErrorBody},
+        "A subjob's news, from the node that runs it", {200: wire.JobView, 403: wire.ErrorBody, 409: wire.ErrorBody},
         takes=wire.SubjobUpdate,
         example={"id": "6c1f3c0e", "status": "running", "attempt": 1, "percent_complete": 40, "completed_frames": 4},
     ),
@@ -200,7 +208,14 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
                                          409: wire.ErrorBody, 503: wire.ErrorBody, 507: wire.ErrorBody},
         takes=AddJob | Sequence[AddJob], form=True, headers=KEY,
         example={"renderer": "video", "args": {"prompt": "ocean waves at sunset", "num_frames": 24}},
-        query=(Query("dry_run", str, "1: only check it, and say which nodes could run it"),),
+        query=(
+            Query("dry_run", str, "1: only check it, and say which nodes could run it"),
+            Query("filename", str, "With dry_run: the name of the input that is still to come"),
+            Query(
+                "seconds", Annotated[float, Meta(ge=0.001, le=MOST_SECONDS)],
+                "With dry_run: how long a video shall be, in place of its number of frames",
+            ),
+        ),
     ),
     ("POST", "/api/uploads"): Operation(
         "Begin an upload; complete at once where its content is here already",

@@ -11,10 +11,11 @@ from pathlib import Path
 from aiohttp import web
 
 from zeus.api.keys import ZEUS
-from zeus.api.parameters import flag, whole
+from zeus.api.parameters import flag, is_full, whole
 from zeus.api.responses import SlicedFile, file_response, job_id_of, json_response
 from zeus.errors import BadInput, Conflict, JobNotFound, NotFound
 from zeus.model import ENDED, Output
+from zeus.wire import FileView
 
 LOOK = 0.5
 """Seconds after which a log that is followed is looked at again."""
@@ -68,8 +69,20 @@ def _read(path: Path, position: int) -> bytes:
 
 
 async def files(request: web.Request) -> web.Response:
-    outputs = await request.app[ZEUS].jobs.outputs(job_id_of(request))
-    return json_response([output.name for output in outputs])
+    zeus, job_id = request.app[ZEUS], job_id_of(request)
+    outputs = await zeus.jobs.outputs(job_id)
+    if not is_full(request):
+        return json_response([output.name for output in outputs])
+    family = await zeus.jobs.frames(await zeus.jobs.get(job_id))
+    seconds: dict[tuple[str, int | None], float | None] = {
+        (job.id, frame.number): frame.seconds for job, frames in family for frame in frames
+    }
+    return json_response(
+        [
+            FileView(each.name, each.size, each.sha256, each.frame, seconds.get((each.job_id, each.frame)))
+            for each in outputs
+        ]
+    )
 
 
 async def download(request: web.Request) -> web.StreamResponse:

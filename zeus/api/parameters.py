@@ -11,6 +11,8 @@ from aiohttp import web
 from zeus.errors import BadInput
 
 Default = TypeVar("Default", int, None)
+Length = TypeVar("Length", float, None)
+KINDS = ("standard", "full")
 TRUE = frozenset({"1", "true", "yes", "on"})
 NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 WHOLE = re.compile(r"-?[0-9]{1,40}")
@@ -23,7 +25,7 @@ def flag(request: web.Request, name: str) -> bool:
     return request.query.get(name, "").lower() in TRUE
 
 
-def number(request: web.Request, name: str, default: float, least: float, most: float) -> float:
+def number(request: web.Request, name: str, default: Length, least: float, most: float) -> float | Length:
     """A query parameter that is a number within bounds, both included. Raises BadInput."""
     text = request.query.get(name)
     if text is None:
@@ -57,3 +59,11 @@ def accepts(request: web.Request, name: str, *words: str) -> bool:
         if word in words and all(float(weight) > 0 for weight in weights):
             return True
     return False
+
+
+def is_full(request: web.Request) -> bool:
+    """Whether `response_type` asks for all that there is to tell. Raises BadInput."""
+    kind = request.query.get("response_type", KINDS[0])
+    if kind not in KINDS:
+        raise BadInput(f"response_type: {' or '.join(KINDS)}.", code="invalid_field")
+    return kind == "full"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from zeus.api.views import job_view
-from zeus.model import Job, Progress
+from zeus.model import Child, Job, Progress
 from zeus.server import Zeus
 
 MOST = 1000
@@ -21,7 +21,7 @@ LARGEST = 1 << 16
 
 class _Kept(NamedTuple):
     job: Job
-    children: Sequence[Job]
+    children: Sequence[Child]
     live: list[Progress | None]
     """What the body shows of progress, which changes without a revision."""
     body: bytes
@@ -65,9 +65,10 @@ class JobBodies:
             self._kept[job_id] = found
         return found.body
 
-    def _encoded(self, job: Job, children: Sequence[Job]) -> _Kept:
+    def _encoded(self, job: Job, children: Sequence[Child]) -> _Kept:
         view = job_view(job, children, self._zeus.jobs, self._zeus.config.node.name)
         return _Kept(job, children, self._live(job, children), msgspec.json.encode(view))
 
-    def _live(self, job: Job, children: Sequence[Job]) -> list[Progress | None]:
-        return [self._zeus.jobs.progress(each) for each in (job, *children)]
+    def _live(self, job: Job, children: Sequence[Child]) -> list[Progress | None]:
+        progress = self._zeus.jobs.progress
+        return [progress(job), *map(progress, children)]

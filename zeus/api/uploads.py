@@ -66,8 +66,11 @@ async def facts(request: web.Request) -> web.Response:
     if not record.complete:
         raise Conflict(f"Only {record.offset} of {record.size} bytes have arrived.", code="upload_incomplete")
     with zeus.uploads.held(record.id) as held:
+        sent, project = Source(record.name, upload=held), request.query.get("project_file")
+        if (told := await zeus.jobs.facts_abroad(sent, project)) is not None:
+            return json_response(told)
         async with zeus.projects.unpacking() as find_project:
-            source = await find_project(Source(record.name, upload=held), None, request.query.get("project_file"))
+            source = await find_project(sent, None, project)
             engine = zeus.registry.for_filename(source.name)
             found = await zeus.inspections.of(engine, source) if engine is not None else Facts()
     return json_response(

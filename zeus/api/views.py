@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
 
 from zeus.jobs import Jobs
-from zeus.model import Frame, Job, Progress, Status
+from zeus.model import ENDED, Child, Frame, Job, Progress, Status
+from zeus.progress import MIN_FRACTION
 from zeus.wire import ChildView, ErrorView, FrameView, JobView
 from zeus.wire import time_text as time_text
 
@@ -29,7 +31,7 @@ async def full_views(found: Iterable[Job], jobs: Jobs, node: str) -> AsyncIterat
             await asyncio.sleep(0)
 
 
-def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobView:
+def job_view(job: Job, children: Sequence[Child], jobs: Jobs, node: str) -> JobView:
     """A job with its live progress, its subjobs being known."""
     now = _progress(job, children, jobs)
     return JobView(
@@ -48,7 +50,7 @@ def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobVie
         completed_frames=now.completed_frames,
         args=msgspec.json.decode(job.args),
         enable_split_jobs=job.enable_split_jobs,
-        parent=job.parent,
+        parent=job.share.job_id if job.share is not None else job.parent,
         children=[ChildView(child.id, child.node, child.start_frame, child.end_frame) for child in children],
         priority=job.priority,
         depends_on=job.depends_on,
@@ -58,13 +60,13 @@ def job_view(job: Job, children: Sequence[Job], jobs: Jobs, node: str) -> JobVie
         end_time=time_text(job.ended),
         eta_seconds=now.eta,
         error=ErrorView(job.error_code, job.error_message or "") if job.error_code else None,
-        file_count=job.file_count + sum(child.file_count for child in children),
+        file_count=job.file_count + (sum(child.file_count for child in children) if job.splits != "parts" else 0),
         revision=max(job.revision, now.revision),
     )
 
 
-def frame_views(job: Job, frames: Sequence[Frame], start: int, limit: int) -> list[FrameView]:
-    """The first frames from `start` on of a job that has a task of its own, with what is on record of them.
+def frame_views(job: Job | Child, frames: Sequence[Frame], start: int, limit: int) -> list[FrameView]:
+    """The first frames from `start` on of a job without subjobs, with what is on record of them.
 
     A frame that has no record stands where its job stands; of a running job's, the first one is in work.
     """
@@ -88,18 +90,35 @@ def _page(numbers: range, start: int, limit: int) -> range:
     return numbers[before : before + limit]
 
 
-def _frames(job: Job) -> int | None:
+def _frames(job: Job | Child) -> int | None:
     return len(job.frames) or None
 
 
-def _progress(job: Job, children: Sequence[Job], jobs: Jobs) -> Progress:
+def _progress(job: Job, children: Sequence[Child], jobs: Jobs) -> Progress:
     """A job's own progress, or what its subjobs make together, each by its share of the frames."""
     if not children:
-        return jobs.progress(job) or Progress(job.percent, job.completed_frames)
-    parts = [(_progress(child, (), jobs), _frames(child) or 1) for child in children]
+        kept = Progress(0 if job.splits and job.status not in ENDED else job.percent, job.completed_frames)
+        return kept if job.splits else jobs.progress(job) or kept
+    parts = [(_of_child(child, jobs), _frames(child) or 1) for child in children]
     whole = sum(share for _, share in parts)
+    if job.splits == "frames":  # not all of them may be dealt yet
+        whole = max(whole, len(job.frames))
+    done = sum(part.percent * share for part, share in parts) / whole
+    is_open = job.splits and job.status is not Status.FINISHED
     return Progress(
-        percent=sum(part.percent * share for part, share in parts) // whole,
+        percent=min(int(done), 99) if is_open else int(done),
         completed_frames=sum(part.completed_frames for part, _ in parts),
+        eta=_eta(job, done / 100),
         revision=max(part.revision for part, _ in parts),
     )
+
+
+def _of_child(child: Child, jobs: Jobs) -> Progress:
+    return jobs.progress(child) or Progress(child.percent, child.completed_frames)
+
+
+def _eta(job: Job, fraction: float) -> int | None:
+    """The seconds that a split job will take yet, at the pace that it had so far."""
+    if job.started is None or job.status is not Status.WAITING_FOR_SUBJOBS or fraction < MIN_FRACTION:
+        return None
+    return round((time.time() - job.started) * (1 - fraction) / fraction)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec.inspect import Metadata, type_info
 
-from zeus.config.settings import NAMED, Config, EngineConfig
+from zeus.config.settings import NAMED, Config, EngineConfig, PathConfig
 from zeus.engine import ModelSettings
 
 EXAMPLES = {
@@ -23,6 +23,7 @@ EXAMPLES = {
     }.items()
 }  # fmt: skip
 """A value for each setting of a model, in TOML."""
+PLACES = {"linux": "/mnt/farm", "windows": "Z:\\farm", "macos": "/Volumes/farm"}
 
 
 def example() -> str:
@@ -49,6 +50,9 @@ def example() -> str:
     ]
     for field in msgspec.structs.fields(ModelSettings):
         lines += [f"# {_description(field.type)}", f"#{field.name} = {EXAMPLES[field.name]}"]
+    lines += ["", f"# {PathConfig.__doc__}; see docs/operations.md", "#[paths.textures]"]
+    for field in msgspec.structs.fields(PathConfig):
+        lines += [f"# {_description(field.type)}", f"#{field.name} = {json.dumps(PLACES[field.name])}"]
     return "\n".join(lines) + "\n"
 
 

@@ -100,6 +100,13 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease: Annotated[
         float, Meta(gt=0, le=86400, description="Seconds without a sign of a node after which its work goes elsewhere")
     ] = 30.0
+    grace: Annotated[
+        float,
+        Meta(ge=0, le=86400, description="Seconds besides that a node gets to answer after a start of this one"),
+    ] = 60.0
+    hold: Annotated[
+        float, Meta(gt=0, le=31_536_000, description="Seconds that files made for another node wait to be fetched")
+    ] = 86400.0
     ca: Annotated[
         str, Meta(description="A PEM file of certificates that are believed beside the system's, at other nodes")
     ] = ""
@@ -113,6 +120,9 @@ class JobsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_delay: Annotated[
         float, Meta(ge=0, le=300, description="Seconds before another attempt, doubled each time, at most 300")
     ] = 5.0
+    chunk_seconds: Annotated[
+        float, Meta(ge=1, le=86400, description="Seconds that a piece of a job takes which is split over nodes")
+    ] = 60.0
 
 
 class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,8 +135,11 @@ class FilesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Engines beyond Zeus's own"""
+    """Engines"""
 
+    own: Annotated[
+        bool, Meta(description="Load Zeus's own engines. false: a node that only gives jobs to others needs none")
+    ] = True
     folders: Annotated[Texts, Meta(description="More folders of engines, searched after Zeus's own")] = ()
 
 
@@ -157,6 +170,14 @@ class EngineConfig(msgspec.Struct, frozen=True):
     )
 
 
+class PathConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A folder that several machines see, by the path that it has on each system"""
+
+    linux: Annotated[str, Meta(description="Where it is on Linux")] = ""
+    windows: Annotated[str, Meta(description="Where it is on Windows")] = ""
+    macos: Annotated[str, Meta(description="Where it is on macOS")] = ""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings of a node."""
 
@@ -171,6 +192,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[engines.NAME]: the fields of EngineConfig, the rest is the engine's own."""
     models: dict[str, ModelSettings] = msgspec.field(default_factory=dict)
     """[models.NAME]"""
+    paths: dict[str, PathConfig] = msgspec.field(default_factory=dict)
+    """[paths.NAME]"""
 
     def engine(self, name: str) -> EngineConfig:
         """Zeus's own settings of one engine."""
@@ -192,10 +215,12 @@ class Settings(msgspec.Struct, frozen=True):
     origins: dict[str, str]
 
 
-NAMED = ("engines", "models")
+NAMED = ("engines", "models", "paths")
 """The sections that have a section for each of what they are about."""
 MODEL_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(ModelSettings)}
 """[models.NAME]: the types of all settings."""
+PATH_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(PathConfig)}
+"""[paths.NAME]: the types of all settings."""
 ENGINE_SETTINGS: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(EngineConfig)}
 """[engines.NAME]: the types of the settings that are Zeus's own."""
 SECTIONS: dict[str, dict[str, Any]] = {

@@ -24,7 +24,16 @@ from msgspec.inspect import (
 )
 from platformdirs import user_config_path
 
-from zeus.config.settings import ENGINE_SETTINGS, MODEL_SETTINGS, NAMED, SECTIONS, Config, Settings, checkout
+from zeus.config.settings import (
+    ENGINE_SETTINGS,
+    MODEL_SETTINGS,
+    NAMED,
+    PATH_SETTINGS,
+    SECTIONS,
+    Config,
+    Settings,
+    checkout,
+)
 from zeus.errors import ConfigError
 
 FLAGS = {
@@ -37,7 +46,12 @@ FLAGS = {
 }
 PATHS = {"node.storage", "http.certificate", "http.key", "network.ca", "files.local_roots", "plugins.folders"}
 EXPECTED_NAME = "1 to 63 letters, digits and . _ -"
-MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+SECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+OF_A_NAME: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "models": (MODEL_SETTINGS, "a model"),
+    "paths": (PATH_SETTINGS, "a shared folder"),
+}
+"""The sections that have a section for each name: the settings in there, and what they are about."""
 Key = tuple[str, ...]
 
 
@@ -102,22 +116,24 @@ def _type_of(path: Key, where: str) -> Any:
         if len(path) > 2:
             return ENGINE_SETTINGS.get(path[2], Any) if len(path) == 3 else Any
         raise ConfigError(f"{where}: an engine's setting is written as [engines.NAME], then its key")
-    if path[0] == "models":
-        return _type_in_model(path, where)
+    if path[0] in OF_A_NAME:
+        return _type_of_named(path, where)
     if len(path) == 2 and path[1] in SECTIONS.get(path[0], {}):
         return SECTIONS[path[0]][path[1]]
     raise ConfigError(f'{where}: there is no setting "{".".join(path)}"{_meant(path)}')
 
 
-def _type_in_model(path: Key, where: str) -> Any:
-    if len(path) < 3 or not MODEL_NAME.fullmatch(path[1]):
+def _type_of_named(path: Key, where: str) -> Any:
+    """The type of a setting in a section that has a section for each name."""
+    settings, what = OF_A_NAME[path[0]]
+    if len(path) < 3 or not SECTION_NAME.fullmatch(path[1]):
         raise ConfigError(
-            f"{where}: a model's setting is written as [models.NAME] (small letters, digits, - _), its key"
+            f"{where}: {what}'s setting is written as [{path[0]}.NAME] (small letters, digits, - _), its key"
         )
-    if len(path) == 3 and path[2] in MODEL_SETTINGS:
-        return MODEL_SETTINGS[path[2]]
-    close = difflib.get_close_matches(path[2], MODEL_SETTINGS, n=1)
-    meant = f'did you mean "{close[0]}"?' if close else f"a model has {', '.join(MODEL_SETTINGS)}"
+    if len(path) == 3 and path[2] in settings:
+        return settings[path[2]]
+    close = difflib.get_close_matches(path[2], settings, n=1)
+    meant = f'did you mean "{close[0]}"?' if close else f"{what} has {', '.join(settings)}"
     raise ConfigError(f'{where}: there is no setting "{".".join(path)}"; {meant}')
 
 

@@ -22,7 +22,7 @@ from zeus.files import PREVIEW, Files, take_attempt_lock
 from zeus.inference import InferenceExecutor
 from zeus.joblog import JobLog
 from zeus.media import Media
-from zeus.model import Assignment, Demand, Job, Place, suitable
+from zeus.model import Assignment, Demand, Job, Place, Role, suitable
 from zeus.registry import Registry
 from zeus.selection import Selection
 from zeus.tool import run_tool
@@ -217,9 +217,13 @@ class LocalContext(LocalTools):
 
 
 class Attempt:
-    """The folder of one attempt, its lock and its log; `open` and `close` take and release them, in a thread."""
+    """The folder of one attempt, its lock and its log; `open` and `close` take and release them, in a thread.
 
-    def __init__(self, files: Files, job: Job, number: int, log_bytes: int) -> None:
+    An attempt that goes on `again` after a restart keeps what it had; its log begins anew.
+    """
+
+    def __init__(self, files: Files, job: Job, number: int, log_bytes: int, *, again: bool = False) -> None:
+        self._again = again
         self.folder = files.attempt(job.id, number)
         self.work = self.folder / "work"
         self.out = self.work / "out"
@@ -234,10 +238,11 @@ class Attempt:
         return self._lock.fileno() if self._lock is not None else None
 
     def open(self) -> None:
-        # There is one only where a backup was put back that is older than its files.
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.out.mkdir(parents=True)
+        if not self._again:  # there is one only where a backup was put back that is older than its files
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self.out.mkdir(parents=True, exist_ok=True)
         self._lock = take_attempt_lock(self.lock_path)
+        (self.folder / "log").unlink(missing_ok=True)
         self.log.open()
 
     def close(self) -> None:
@@ -251,7 +256,7 @@ class LocalDispatcher:
 
     def __init__(
         self,
-        place: Place,
+        places: Callable[[], list[Place]],
         registry: Registry,
         files: Files,
         children: Children,
@@ -259,7 +264,7 @@ class LocalDispatcher:
         selection: Selection,
         log_bytes: int,
     ) -> None:
-        self._place = place
+        self._places = places
         self._registry = registry
         self._files = files
         self._children = children
@@ -269,7 +274,7 @@ class LocalDispatcher:
         self._log_bytes = log_bytes
 
     def places(self) -> list[Place]:
-        return [self._place]
+        return self._places()
 
     async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
         given = self._inference.given(assignment.device, job.renderer)
@@ -305,17 +310,17 @@ class LocalDispatcher:
         has_span = task.start_frame is not None and task.end_frame is not None
         span = Span(task.start_frame or 0, task.end_frame or 0) if has_span else None
         context = LocalContext(
-            self._tools, folder, engine.name, assignment.device, args, version, span, self._source(job), reports
+            self._tools, folder, engine.name, assignment.device, args, version, span, self._files.source(job), reports
         )
         try:
-            await engine.run(context)
+            if task.role is Role.CUT:
+                reports.set_pieces(await engine.cut(context, reports.weights) if len(reports.weights) > 1 else ())
+            elif task.role is Role.JOIN:
+                await engine.join(context, reports.made)
+            else:
+                await engine.run(context)
         finally:
             await context.settle_notes()
-
-    def _source(self, job: Job) -> Path | None:
-        if job.local_path is not None:
-            return Path(job.local_path)
-        return self._files.input(job.id, job.input) if job.input is not None else None
 
     @contextlib.asynccontextmanager
     async def _attempt(self, job: Job, number: int) -> AsyncIterator[Attempt]:

@@ -13,6 +13,7 @@ import msgspec
 
 from zeus.engine.facts import Facts, ModelFacts, ModelState, Span, Version
 from zeus.engine.models import ModelSettings
+from zeus.engine.pieces import Made, Piece
 from zeus.engine.releases import ReleaseSource
 from zeus.engine.tools import A, RunContext, Tools
 from zeus.errors import BadInput, Conflict
@@ -44,6 +45,9 @@ class Engine(ABC, Generic[A]):
     publishes: ClassVar[Literal["whole", "each"]] = "whole"
     """"whole": all outputs appear together, when `run` has returned. "each": `run` publishes every frame as soon as it
     is made; what is in `out` when it returns comes last."""
+    splits: ClassVar[Literal["", "frames", "parts"]] = ""
+    """How nodes may share a job that asks for it: "" not at all; "frames": each makes ranges of its frames, for engines
+    that publish "each"; "parts": each works on an input of its own that `cut` has made of the job's."""
     inspects: ClassVar[bool] = False
     """Whether `inspect` looks at a job's input before the job is taken, for `settle` to check the job against."""
     Args: ClassVar[type[msgspec.Struct]]
@@ -92,6 +96,31 @@ class Engine(ABC, Generic[A]):
         Give the same few answers for all jobs: those with the same one stand in one line.
         """
         return Demand()
+
+    def part_args(self, args: A) -> A | None:
+        """The arguments of one piece of a job with these, settled, which say what pieces make for `join`; None where
+        such a job is not to be split. Pure."""
+        return args
+
+    def joins(self, args: A) -> bool:
+        """Whether `join` makes the job's files of those of its pieces, rather than leaving it at these. Pure."""
+        return self.splits == "parts"
+
+    async def cut(self, context: RunContext[A], weights: Sequence[float]) -> Sequence[Piece[A]]:
+        """Make the inputs of the pieces of a job in `context.out`, in the order of what `join` makes of them.
+
+        `weights` says how much of the work each piece shall be in proportion to the others: as many pieces at the most,
+        about as large as that. Fewer than two where the job cannot be split soundly, with a `note` that says why: it
+        then runs whole. For engines that split in "parts"; runs where the job was submitted.
+        """
+        return ()
+
+    async def join(self, context: RunContext[A], made: Sequence[Made]) -> None:
+        """Make the job's files in `context.out` of what all of its pieces made; return only when each was checked to be
+        whole. `made` is in the order of `cut`, or of the frames. Runs where the job was submitted, for jobs that
+        `joins`; raises as `run` does.
+        """
+        raise NotImplementedError(f'the engine "{self.name}" joins, but has no `join`')
 
     async def inspect(self, tools: Tools, path: Path) -> Facts:
         """What an input file holds. Raises BadInput when it is none of this engine's."""

@@ -17,6 +17,7 @@ from zeus.peers.models import ModelCalls
 from zeus.peers.nodes import NodeCalls
 from zeus.peers.transfer import DownloadDamaged
 from zeus.peers.updates import JobUpdates
+from zeus.peers.uploads import UploadCalls
 from zeus.wire import FullStatus, JobList, PresetList, Snapshot, StatusView
 
 __all__ = ["API_VERSION", "DownloadDamaged", "JobEvent", "RenderServerProxy", "ServerRefused", "ServerUnreachable"]
@@ -25,7 +26,7 @@ API_VERSION = "0.1"
 """The version of the farm API that this client's routes are of."""
 
 
-class RenderServerProxy(JobCalls, EngineCalls, ModelCalls, NodeCalls):
+class RenderServerProxy(JobCalls, UploadCalls, EngineCalls, ModelCalls, NodeCalls):
     """A node, as its clients see it. Use it as `async with RenderServerProxy("http://render-1:8080") as server:`.
 
     Every method raises ServerUnreachable or ServerRefused. Reads are tried three times. A `session` of your own is

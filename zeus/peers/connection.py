@@ -129,6 +129,16 @@ class Connection:
         self, method: str, path: str, *, wait: float = ANSWER_SECONDS, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request once; the answer's body is for the caller to read. `wait`: seconds without a byte."""
+        async with self.exchange(method, path, wait=wait, **options) as response:
+            if response.status >= 300:
+                raise _refusal(response.status, await response.content.read(MOST_WORDS))
+            yield response
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, path: str, *, wait: float | None = ANSWER_SECONDS, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send a request once, for whoever takes the answer as it is, a refusal too. Raises ServerUnreachable."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=wait)
         headers = {**self._authorization, **self._node, **options.pop("headers", {})}
         if not self.base:
@@ -138,8 +148,6 @@ class Connection:
             async with self._opened().request(
                 method, url, headers=headers, timeout=timeout, allow_redirects=False, **options
             ) as response:
-                if response.status >= 300:
-                    raise _refusal(response.status, await response.content.read(MOST_WORDS))
                 yield response
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise ServerUnreachable(f"{self.url} cannot be reached: {_reason(error)}.") from error

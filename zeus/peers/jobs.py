@@ -12,9 +12,9 @@ from urllib.parse import quote
 import aiohttp
 
 from zeus.peers.calls import SLOW_SECONDS, Calls
-from zeus.peers.connection import decode
-from zeus.peers.transfer import Progress, Upload, download
-from zeus.wire import DryRun, FrameList, JobAccepted, JobView, ModelStatus, SubjobUpdate, WhyView
+from zeus.peers.connection import ServerRefused, decode
+from zeus.peers.transfer import Expected, Progress, Upload, download
+from zeus.wire import DryRun, FileView, FrameList, JobAccepted, JobView, ModelStatus, SubjobUpdate, WhyView
 
 Fields = Mapping[str, Any]
 """Those of POST /api/add_job."""
@@ -78,6 +78,22 @@ class JobCalls(Calls):
         params = {} if attempt is None else {"attempt": str(attempt)}
         return (await self.request("GET", _job(job_id, "/logs"), params=params)).body.decode("utf-8", "replace")
 
+    async def get_log_part(self, job_id: str, attempt: int, position: int, most: int) -> bytes:
+        """What the log of an attempt has from `position` on, up to `most` bytes; nothing where there is no more."""
+        params, headers = {"attempt": str(attempt)}, {"Range": f"bytes={position}-"}
+        data = bytearray()
+        try:
+            async with self._connection.open("GET", _job(job_id, "/logs"), params=params, headers=headers) as response:
+                while response.status == 206 and len(data) < most:  # all of it comes where there is no log yet
+                    chunk = await response.content.readany()
+                    if not chunk:
+                        break
+                    data += chunk
+        except ServerRefused as error:
+            if error.status != 416:
+                raise
+        return bytes(data[:most])
+
     async def follow_job_logs(self, job_id: str) -> AsyncGenerator[str, None]:
         """The log of a job, piece by piece as it grows, until the job has ended."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -90,11 +106,23 @@ class JobCalls(Calls):
         """The names of a job's outputs."""
         return decode(await self.request("GET", _job(job_id, "/files")), list[str])
 
+    async def list_job_files(self, job_id: str, *, most: int | None = None) -> list[FileView]:
+        """All about a job's outputs. ServerRefused for a list of more than `most` bytes."""
+        params = {"response_type": "full"}
+        return decode(await self.request("GET", _job(job_id, "/files"), params=params, most=most), list[FileView])
+
     async def download_job_file(
-        self, job_id: str, filename: str, target: Path, progress: Progress | None = None
+        self,
+        job_id: str,
+        filename: str,
+        target: Path,
+        progress: Progress | None = None,
+        *,
+        expected: Expected | None = None,
     ) -> None:
         """Fetch one output; `target` appears once it is whole and its checksum fits. A cut try is resumed."""
-        await download(self._connection, _job(job_id, "/download"), {"filename": filename}, target, progress)
+        params = {"filename": filename}
+        await download(self._connection, _job(job_id, "/download"), params, target, progress, expected)
 
     async def download_all_job_files(self, job_id: str, target: Path, progress: Progress | None = None) -> None:
         """Fetch all outputs as one zip; `target` appears once it is whole. A cut try starts anew."""

@@ -7,18 +7,22 @@ import base64
 import glob
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote
 
 import aiohttp
+import msgspec
 from aiohttp.abc import AbstractStreamWriter
 
 from zeus.errors import ZeusError
 from zeus.peers.connection import ATTEMPTS, Connection, ServerRefused, ServerUnreachable, pause
 
 CHUNK = 256 * 1024
+PACE_SECONDS, LEAST = 60.0, 256
+"""A download in which fewer bytes a second than that arrive, for so many seconds, is given up."""
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are through, and all that there are where that is known."""
 
@@ -30,11 +34,14 @@ class DownloadDamaged(ZeusError):
 
 
 class Upload(aiohttp.Payload):
-    """A file as part of a request's body, of the size that it has now."""
+    """A file, or what it has from `start` on, as a request's body or a part of it, of the size that it has now."""
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
-        super().__init__(path, content_type="application/octet-stream")
-        self._size = path.stat().st_size
+    def __init__(
+        self, path: Path, progress: Progress | None, *, start: int = 0, kind: str = "application/octet-stream"
+    ) -> None:
+        super().__init__(path, content_type=kind)
+        self._start = start
+        self._size = path.stat().st_size - start
         self._progress = progress
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -42,6 +49,7 @@ class Upload(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         with await asyncio.to_thread(self._value.open, "rb") as file:
+            file.seek(self._start)
             done = 0
             while done < self.size:
                 chunk = await asyncio.to_thread(file.read, min(CHUNK, self.size - done))
@@ -50,7 +58,7 @@ class Upload(aiohttp.Payload):
                 await writer.write(chunk)
                 done += len(chunk)
                 if self._progress:
-                    self._progress(done, self.size)
+                    self._progress(self._start + done, self._start + self.size)
 
     @property
     def size(self) -> int:
@@ -58,8 +66,20 @@ class Upload(aiohttp.Payload):
         return self._size
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """What a file is known to be before it is fetched: its size in bytes and its sha256 in hex."""
+
+    size: int
+    sha256: str
+
+
 async def download(
-    connection: Connection, path: str, params: Mapping[str, str], target: Path, progress: Progress | None
+    connection: Connection,
+    path: str,
+    params: Mapping[str, str],
+    target: Path,
+    progress: Progress | None,
+    expected: Expected | None = None,
 ) -> None:
     """Fetch a file; what an earlier try left in a `.part` beside the target is not fetched again.
 
@@ -69,7 +89,7 @@ async def download(
     while True:
         before = _size_of(_find_part(target))
         try:
-            return await _download_once(connection, path, params, target, progress)
+            return await _download_once(connection, path, params, target, progress, expected)
         except (ServerUnreachable, ServerRefused) as error:
             failures = failures + 1 if _size_of(_find_part(target)) <= before else 1
             if not error.again or failures >= ATTEMPTS:
@@ -78,42 +98,86 @@ async def download(
 
 
 async def _download_once(
-    connection: Connection, path: str, params: Mapping[str, str], target: Path, progress: Progress | None
+    connection: Connection,
+    path: str,
+    params: Mapping[str, str],
+    target: Path,
+    progress: Progress | None,
+    expected: Expected | None,
 ) -> None:
     part = _find_part(target)
+    if part and await _go_on(connection, path, params, target, part, progress, expected):
+        return
+    if part:  # nothing of what is here can be used
+        part.unlink()
+    if not await _go_on(connection, path, params, target, None, progress, expected):
+        raise DownloadDamaged("The server answers with a part of the file that was not asked for.")
+
+
+async def _go_on(
+    connection: Connection,
+    path: str,
+    params: Mapping[str, str],
+    target: Path,
+    part: Path | None,
+    progress: Progress | None,
+    expected: Expected | None,
+) -> bool:
+    """Fetch what is missing behind a part, or all of the file; False where the two do not fit."""
     have = _size_of(part)
     tag = _tag_of(part, target) if part and have else ""
     headers = {"Range": f"bytes={have}-", "If-Range": tag} if tag else {}
     try:
         async with connection.open("GET", path, params=params, headers=headers) as response:
             # Not every server heeds If-Range: the rest of another version must not go behind what is here.
-            fits = response.status == 206 and response.headers.get("ETag") == tag
-            if fits or response.status != 206:
-                part, have = (part, have) if fits and part else (_new_part(target, part, response), 0)
-                digest = await _receive(response, part, have, progress)
-                _check(digest, response.headers.get("Repr-Digest", ""), part)
-                part.replace(target)
-                return
+            fits = response.status == 206 and bool(tag) and response.headers.get("ETag") == tag
+            if response.status == 206 and not fits:
+                return False
+            whole, have = (part, have) if fits and part else (_new_part(target, part, response), 0)
+            digest = await _receive(response, whole, have, progress, expected)
+            _check(digest, response.headers.get("Repr-Digest", ""), whole, expected)
+            whole.replace(target)
+            return True
     except ServerRefused as error:
-        if error.status != 416 or not part:
-            raise
-    # Nothing of what is here can be used.
-    if part:
-        part.unlink()
-    await _download_once(connection, path, params, target, progress)
+        if error.status == 416 and part:
+            return False
+        raise
 
 
-async def _receive(response: aiohttp.ClientResponse, part: Path, have: int, progress: Progress | None) -> Any:
-    """Write what arrives behind what is there; the digest of it all."""
+async def _receive(
+    response: aiohttp.ClientResponse, part: Path, have: int, progress: Progress | None, expected: Expected | None
+) -> Any:
+    """Write what arrives behind what is there; the digest of it all. Raises DownloadDamaged, ServerUnreachable."""
     total = None if response.content_length is None else have + response.content_length
+    pace = _Pace()
     with part.open("r+b" if have else "w+b") as file:
         digest = await asyncio.to_thread(_digest_of, file)
         async for chunk in response.content.iter_chunked(CHUNK):
-            await asyncio.to_thread(_write, file, digest, chunk)
             have += len(chunk)
+            if expected is not None and have > expected.size:
+                await asyncio.to_thread(part.unlink)
+                raise DownloadDamaged(f"The server sends more than the {expected.size} bytes that the file has.")
+            await asyncio.to_thread(_write, file, digest, chunk)
+            pace.take(len(chunk))
             if progress:
                 progress(have, total)
     return digest
+
+
+class _Pace:
+    """Sees that bytes go on arriving: a server that sends one now and then would be waited for without end."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._bytes = 0
+
+    def take(self, count: int) -> None:
+        """Raises ServerUnreachable when too few came for too long."""
+        self._bytes += count
+        if time.monotonic() - self._since > PACE_SECONDS:
+            if self._bytes < LEAST * PACE_SECONDS:
+                raise ServerUnreachable("The file arrives too slowly.")
+            self._since, self._bytes = time.monotonic(), 0
 
 
 def _digest_of(file: IO[bytes]) -> Any:
@@ -128,9 +192,10 @@ def _write(file: IO[bytes], digest: Any, chunk: bytes) -> None:
     digest.update(chunk)
 
 
-def _check(digest: Any, header: str, part: Path) -> None:
+def _check(digest: Any, header: str, part: Path, expected: Expected | None) -> None:
     told = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", header)
-    if told and base64.b64decode(told[1]) != digest.digest():
+    wrong = told and base64.b64decode(told[1]) != digest.digest()
+    if wrong or (expected is not None and expected != Expected(part.stat().st_size, digest.hexdigest())):
         part.unlink()
         raise DownloadDamaged
 

@@ -6,20 +6,27 @@ import asyncio
 import functools
 import logging
 import time
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
+from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from zeus.child import uncancelled
+from zeus.config import JobsConfig
 from zeus.dispatch import Dispatcher
-from zeus.errors import NoSpace, StoreFailed, TaskFailed, ZeusError
+from zeus.errors import NodeBusy, NodeLost, NoSpace, StoreFailed, TaskFailed, ZeusError
 from zeus.failpoint import failpoint
 from zeus.feed import Feed
 from zeus.files import Files
-from zeus.model import Assignment, Place, Snapshot, Task, Wish
+from zeus.model import Assignment, Output, Place, Role, Snapshot, Task, Underway, Wish
 from zeus.progress import ProgressBook
 from zeus.schedule.decide import decide
+from zeus.schedule.pace import Paces
+from zeus.schedule.parts import Parts, weights
 from zeus.schedule.publication import Publication
 from zeus.store import Store
 
@@ -46,8 +53,12 @@ class Phase(Enum):
 class Running:
     """An attempt that this node has in hand."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, attempt: int | None = None, percent: int = 0) -> None:
         self.assignment = assignment
+        self.percent = percent
+        self.attempt = attempt
+        """Its number, where it is on record as running already."""
+        self.publication: Publication | None = None
         self.task = assignment.task
         self.place = assignment.place
         self.phase = Phase.STARTING
@@ -56,10 +67,31 @@ class Running:
         self.stopped = False
         self.work: asyncio.Task[None] | None = None
 
+    @property
+    def jobs(self) -> tuple[str | None, ...]:
+        """The ids of its job and, where it is a subjob, of that one's parent."""
+        return self.task.job_id, self.publication.job.parent if self.publication is not None else None
+
     def stop(self) -> None:
         """End the attempt unless its outcome is known already."""
         if self.work is not None and self.phase is Phase.WORKING:
             self.stopped = True
+            self.work.cancel()
+
+    @property
+    def piece(self) -> Underway | None:
+        """How far it is with the frames of a split job, where it is at a piece that another place may take some of."""
+        made = self.publication
+        if made is None or made.job.input_of is None or made.job.publishes != "each" or made.job.parent is None:
+            return None
+        if self.phase is not Phase.WORKING or self.stopped:
+            return None
+        return Underway(self.task, made.job.parent, self.place.node, made.left, made.pulse.seconds)
+
+    def complete(self) -> None:
+        """End the attempt, whose frames are all there: others that its engine would make are another piece's."""
+        if self.work is not None and self.phase is Phase.WORKING and not self.stopped:
+            self.phase = Phase.SETTLING
             self.work.cancel()
 
 
@@ -73,16 +105,21 @@ class Runner:
         files: Files,
         progress: ProgressBook,
         dispatcher: Dispatcher,
-        retry_delay: float,
+        paces: Paces,
+        jobs: JobsConfig,
     ) -> None:
         self._store = store
         self._feed = feed
         self._files = files
         self._progress = progress
         self._dispatcher = dispatcher
-        self._retry_delay = retry_delay
+        self._paces = paces
+        self._parts = Parts(store, files)
+        self._retry_delay = jobs.retry_delay
+        self._chunk_seconds = jobs.chunk_seconds
         self._running: dict[int, Running] = {}
         self._freed = asyncio.Event()
+        self._sharing = asyncio.Lock()
 
     async def run(self) -> None:
         """The loop, for as long as the node lives."""
@@ -93,12 +130,20 @@ class Runner:
             if is_due:
                 await self._release(now)
                 continue
+            shares = []
             for assignment in decide(await self._look(now)):
-                self._start(assignment)
+                if assignment.span is None:
+                    self._start(Running(assignment))
+                else:
+                    shares.append(self._share(assignment))
+            if shares:
+                await uncancelled(self._all(shares))
             await self._wait(seen, start)
 
     async def stop(self, task_ids: Sequence[int], wish: Wish) -> None:
         """End the attempts at these tasks, if this node has them; return when nothing of them is left."""
+        async with self._sharing:  # pieces that are on record but not in hand yet are so behind it
+            pass
         for running in [self._running[task_id] for task_id in task_ids if task_id in self._running]:
             running.wish = wish
             running.stop()
@@ -106,13 +151,21 @@ class Runner:
         if pending := [work for work in works if work is not None]:
             await asyncio.wait(pending, timeout=LONGEST_STOP)
 
+    async def take_up(self, tasks: Sequence[Task]) -> None:
+        """Go on with attempts that other nodes had in hand while this one was away."""
+        for task in tasks:
+            sent, job = await self._store.sent(task.id), await self._store.job(task.job_id)
+            if sent is not None and task.id not in self._running:
+                place = Place(job.node or sent.node, 0, {}, peer=sent.node)
+                self._start(Running(Assignment(task, place), attempt=sent.attempt, percent=job.percent))
+
     def wake(self) -> None:
         """Look again: places came, went, or have more room."""
         self._freed.set()
 
     def running_of(self, job_id: str) -> list[int]:
-        """The ids of a job's tasks that this node has in hand."""
-        return [task_id for task_id, running in self._running.items() if running.task.job_id == job_id]
+        """The ids of the tasks of a job and of its subjobs that this node has in hand."""
+        return [task_id for task_id, running in self._running.items() if job_id in running.jobs]
 
     def running(self) -> list[Assignment]:
         """What this node has in hand."""
@@ -132,12 +185,11 @@ class Runner:
         busy = Counter(running.place.node for running in self._running.values())
         used = Counter((running.place.node, running.task.renderer) for running in self._running.values())
         return [
-            Place(
-                place.node,
-                place.free - busy[place.node],
-                {engine: count - used[place.node, engine] for engine, count in place.engines.items()},
-                place.gpus,
-                self._taken(place.node),
+            msgspec.structs.replace(
+                self._paces.on(place),
+                free=place.free - busy[place.node],
+                engines={engine: count - used[place.node, engine] for engine, count in place.engines.items()},
+                taken={**place.taken, **self._taken(place.node)},
             )
             for place in self._dispatcher.places()
         ]
@@ -156,10 +208,47 @@ class Runner:
 
     async def _look(self, now: float) -> Snapshot:
         places = self.free_places()
-        most = max((place.free for place in places), default=0)
         engines = {engine for place in places for engine, free in place.engines.items() if place.free > 0 and free > 0}
-        taken = list(self._running)
-        return Snapshot(tuple(await self._store.queued(sorted(engines), now, most, taken)), tuple(places))
+        if not engines:
+            return Snapshot((), ())
+        most = sum(max(place.free, 0) for place in places)
+        tasks = await self._store.queued(sorted(engines), now, most, list(self._running))
+        pieces = [piece for running in self._running.values() if (piece := running.piece) is not None]
+        split = {task.job_id for task in tasks if task.role is Role.DEAL} | {piece.job_id for piece in pieces}
+        return Snapshot(
+            tuple(tasks), tuple(places), tuple(pieces), {each: self._pace(each, pieces) for each in split},
+            self._chunk_seconds,
+        )  # fmt: skip
+
+    def _pace(self, job_id: str, pieces: Sequence[Underway]) -> dict[str, float]:
+        """What a frame of a split job takes at each place: that of its pieces that run now, else of those before."""
+        now = {each.node: each.seconds for each in pieces if each.job_id == job_id and each.seconds is not None}
+        return {**self._paces.of_job(job_id), **now}
+
+    async def _all(self, shares: Sequence[Awaitable[None]]) -> None:
+        """Put pieces on record and take them in hand. While the disk is full, none begins."""
+        async with self._sharing:
+            results = await asyncio.gather(*shares, return_exceptions=True)
+        errors = [each for each in results if isinstance(each, BaseException)]
+        if any(not isinstance(error, NoSpace) for error in errors):
+            raise next(error for error in errors if not isinstance(error, NoSpace))
+        if errors:
+            await asyncio.sleep(FULL_DISK_DELAY)
+
+    async def _share(self, assignment: Assignment) -> None:
+        """Make a piece of an assignment's span and begin it, unless something else has happened to those frames."""
+        (first, last), child_id = assignment.span or (0, 0), str(uuid.uuid4())
+        task, node = assignment.task, assignment.place.node
+        if task.role is Role.DEAL:
+            made = await self._store.deal(task, last, node, child_id)
+        else:
+            made = await self._store.halve(task, first, node, child_id)
+            whole = self._running.get(task.id)
+            if made is not None and whole is not None and whole.publication is not None:
+                whole.publication.shorten(first)
+        if made is not None:
+            piece = msgspec.structs.replace(assignment, task=await self._store.task(made), span=None)
+            self._start(Running(piece, attempt=1))
 
     async def _wait(self, seen: int, start: float | None) -> None:
         """Wait for a change, a freed slot, or the moment when the next task may start that may not yet."""
@@ -172,9 +261,8 @@ class Runner:
         for wait in waits:
             wait.cancel()
 
-    def _start(self, assignment: Assignment) -> None:
-        running = Running(assignment)
-        self._running[assignment.task.id] = running
+    def _start(self, running: Running) -> None:
+        self._running[running.task.id] = running
         running.work = asyncio.create_task(self._attempt(running))
         running.work.add_done_callback(lambda work: self._ended(running, work))
 
@@ -187,11 +275,13 @@ class Runner:
     async def _attempt(self, running: Running) -> None:
         """One attempt from its first record to its last."""
         task = running.task
-        attempt = await self._recorded(running, lambda: self._store.begin(task, running.place.node))
+        attempt = running.attempt
+        if attempt is None:
+            attempt = await self._recorded(running, lambda: self._store.begin(task, running.place.node))
         if attempt is None:
             return
         log.info("job %s: attempt %s starts (%s)", task.job_id, attempt, task.renderer)
-        self._progress.begin(task.job_id)
+        self._progress.begin(task.job_id, running.percent)
         try:
             await self._work(running, attempt)
         finally:
@@ -203,18 +293,19 @@ class Runner:
             running.phase = Phase.WORKING
             if running.shutdown or (await self._store.task(task.id)).wish:
                 return await self._give_up(running, attempt)
-            publication = await self._publication(running, attempt)
+            publication = running.publication = await self._publication(running, attempt)
             folder = await self._dispatcher.run(running.assignment, publication.job, attempt, publication)
+            if task.role is Role.CUT:
+                return await self._cut(running, attempt, publication, folder)
             outputs = await publication.stage(folder)
             running.phase = Phase.SETTLING
             await publication.close(folder, outputs)
-            await self._clean(task, attempt)
-            await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
-            failpoint("end")
-            log.info("job %s is finished: %s files", task.job_id, len(outputs))
+            await self._finish(running, attempt, publication, outputs)
         except asyncio.CancelledError as error:
             if running.stopped:
                 await uncancelled(self._give_up(running, attempt))
+            elif running.publication is not None and running.publication.is_complete:
+                await uncancelled(self._finish(running, attempt, running.publication, ()))
             else:
                 await self._failed(running, attempt, _known(error, task))
         except StoreFailed:
@@ -222,13 +313,53 @@ class Runner:
         except Exception as error:
             await self._failed(running, attempt, _known(error, task))
 
+    async def _finish(
+        self, running: Running, attempt: int, publication: Publication, outputs: Sequence[Output]
+    ) -> None:
+        task = running.task
+        await self._clean(task, attempt)
+        await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
+        failpoint("end")
+        log.info("job %s is finished: %s files", task.job_id, len(outputs))
+        await self._note_pace(running, publication)
+        if task.role is Role.JOIN and publication.job.splits == "parts":
+            await self._recorded(running, lambda: self._parts.drop(publication.job))
+
+    async def _cut(self, running: Running, attempt: int, publication: Publication, folder: Path) -> None:
+        running.phase = Phase.SETTLING
+        task, job = running.task, publication.job
+        is_placed = await self._recorded(
+            running, lambda: self._parts.place(task, attempt, job, folder, publication.pieces)
+        )
+        await self._clean(task, attempt)
+        if is_placed:
+            log.info("job %s is cut: %s pieces", task.job_id, len(publication.pieces))
+        else:
+            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
+
+    async def _note_pace(self, running: Running, publication: Publication) -> None:
+        """Remember how fast the place was, as far as the attempt has shown it."""
+        task, seconds, setup = running.task, publication.pulse.seconds, publication.pulse.setup
+        if seconds is None and task.role is Role.WORK and task.frames and publication.job.publishes == "whole":
+            seconds = publication.elapsed / len(task.frames)
+        if seconds is not None:
+            job = publication.job
+            await self._paces.note(running.place, task.renderer, job.parent or job.id, seconds, setup)
+
     async def _publication(self, running: Running, attempt: int) -> Publication:
         """The job's outputs so far, and the way for more of them."""
-        job = await self._store.job(running.task.job_id)
-        return Publication(
-            self._store, self._files, self._progress, functools.partial(self._recorded, running), running.task, job,
-            attempt, await self._store.outputs(job.id), await self._store.frames(job.id),
+        task, job = running.task, await self._store.job(running.task.job_id)
+        made = Publication(
+            self._store, self._files, self._progress, functools.partial(self._recorded, running), task, job,
+            attempt, await self._store.outputs(job.id), await self._store.frames(job.id), running.complete,
         )  # fmt: skip
+        if running.place.peer and job.input_of is not None and await self._store.sent(task.id) is not None:
+            made.shorten(task.frames[-1] + 1)  # taken up: it may be shorter by now than what the node was asked for
+        if task.role is Role.CUT:
+            made.weights = weights(task, map(self._paces.on, self._dispatcher.places()))
+        elif task.role is Role.JOIN:
+            made.made = await self._parts.made(job)
+        return made
 
     async def _clean(self, task: Task, attempt: int) -> None:
         """Remove the working files: before the end is recorded, so that a crash between the two leaves none."""
@@ -236,19 +367,30 @@ class Runner:
 
     async def _give_up(self, running: Running, attempt: int) -> None:
         task = running.task
-        await self._clean(task, attempt)
         await self._progress.keep(task.job_id)
+        if running.shutdown and not running.wish and await self._store.sent(task.id) is not None:
+            log.info("job %s: attempt %s goes on at node %s", task.job_id, attempt, running.place.node)
+            return  # the next start takes it up
+        await self._clean(task, attempt)
         await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
         log.info("job %s: attempt %s was ended (%s)", task.job_id, attempt, running.wish or "shutdown")
 
     async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
         task, running.phase = running.task, Phase.SETTLING
+        if running.publication is not None:
+            if running.publication.is_complete:  # what failed are frames that are another piece's by now
+                return await self._finish(running, attempt, running.publication, ())
+            await self._note_pace(running, running.publication)
         log.info("job %s: attempt %s failed: %s", task.job_id, attempt, error.message)
         await self._clean(task, attempt)
         await self._progress.keep(task.job_id)
+        if running.place.peer and isinstance(error, TaskFailed) and not isinstance(error, NodeBusy):
+            await self._recorded(running, lambda: self._store.lose(task.job_id, running.place.peer))
         failures = (await self._store.task(task.id)).failures + 1
         job = await self._store.job(task.job_id)
-        if isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
+        if isinstance(error, NodeLost):
+            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
+        elif isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
             start = time.time() + min(self._retry_delay * 2 ** (failures - 1), LONGEST_DELAY)
             await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=True, not_before=start))
         else:

@@ -12,9 +12,11 @@ export class ApiError extends Error {
     Object.assign(this, { status, code, retryAfter });
   }
 
-  /** The field that the message is about, such as `width` of "args.width: ...", what is said of it, and of which job. */
+  /** The field that it is about, such as `width` of "args.width: ...", what is said of it, and of which job. */
   get field() {
-    const found = /^(?:Job (\d+) of the list: )?(?:args\.)?([A-Za-z_][\w.-]*)(?:\[[^\]]*\])*: (.+)$/s.exec(this.message);
+    const found = /^(?:Job (\d+) of the list: )?(?:args\.)?([A-Za-z_][\w.-]*)(?:\[[^\]]*\])*: (.+)$/s.exec(
+      this.message,
+    );
     return found && { index: Number(found[1] ?? 0), name: found[2], message: found[3] };
   }
 }
@@ -103,8 +105,8 @@ export function signInBy(ask) {
 /**
  * A request and its answer: JSON decoded, other text as it is, null where there is none.
  *
- * What may be repeated (reading, and creating with a key of its own) waits for a lost node and goes on; else Unreachable
- * is thrown. A node that wants a token gets one first. Throws ApiError for whatever the node refuses.
+ * What may be repeated (reading, and creating with a key of its own) waits for a lost node and goes on; else
+ * Unreachable is thrown. A node that wants a token gets one first. Throws ApiError for whatever the node refuses.
  */
 export async function request(method, path, { json, headers = {}, signal, waits = method === "GET" } = {}) {
   const options = { method, signal, headers: { Accept: "application/json", ...headers } };

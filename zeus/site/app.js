@@ -24,6 +24,11 @@ function showActivity(place) {
     const running = jobs.list.filter((job) => job.status === "running" && !job.children.length).length;
     if (running === shown) return;
     shown = running;
-    replace(place, running ? el("span", { class: "activity" }, el("span", { class: "pulse" }), `${count(running, "job")} running`) : null);
+    replace(
+      place,
+      running
+        ? el("span", { class: "activity" }, el("span", { class: "pulse" }), `${count(running, "job")} running`)
+        : null,
+    );
   });
 }

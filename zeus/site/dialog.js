@@ -8,12 +8,20 @@ export function ask({ title, text, action, danger = false }) {
     const dialog = el(
       "dialog",
       { class: "dialog", "aria-labelledby": heading, onclose: () => done() },
-      el("form", { method: "dialog", class: "dialog-body" },
+      el(
+        "form",
+        { method: "dialog", class: "dialog-body" },
         el("h2", { id: heading }, title),
         text && el("p", { class: "muted" }, text),
-        el("div", { class: "row end" },
+        el(
+          "div",
+          { class: "row end" },
           el("button", { class: "button", value: "" }, "Keep"),
-          el("button", { class: danger ? "button danger" : "button primary", value: "yes", autofocus: !danger }, action),
+          el(
+            "button",
+            { class: danger ? "button danger" : "button primary", value: "yes", autofocus: !danger },
+            action,
+          ),
         ),
       ),
     );

@@ -30,7 +30,12 @@ export function takeDrops(place, onfiles) {
 /** A button that lets one choose files; `kinds` and `several` as an input has them. */
 export function chooseButton(label, onfiles, { kinds = null, several = false, look = "button" } = {}) {
   const input = el("input", {
-    type: "file", class: "unseen", accept: kinds, multiple: several, tabindex: -1, "aria-hidden": "true",
+    type: "file",
+    class: "unseen",
+    accept: kinds,
+    multiple: several,
+    tabindex: -1,
+    "aria-hidden": "true",
     onchange: () => {
       if (input.files.length) onfiles([...input.files]);
       input.value = "";

@@ -17,18 +17,34 @@ export function words(name) {
 export function makeField(name, property, { isRequired, choices, resolve, onchange }) {
   const { schema, isOptional, description } = unwrap(property, resolve);
   const id = uniqueId(`field-${name}`);
-  const about = { id, name, isRequired, isOptional, fallback: schema.default ?? property.default ?? null, resolve, onchange };
+  const about = {
+    id,
+    name,
+    isRequired,
+    isOptional,
+    fallback: schema.default ?? property.default ?? null,
+    resolve,
+    onchange,
+  };
   const control = choose(schema, choices, about);
   const problem = el("p", { class: "problem", id: `${id}-problem`, role: "alert" });
   const help = el("p", { class: "help", id: `${id}-help` }, description);
   const target = control.focus ?? control.element;
   target.setAttribute("aria-describedby", `${id}-help ${id}-problem`);
   const title = schema.title && schema.type !== "object" ? schema.title : words(name);
-  const label = control.isGroup ? el("legend", { class: "label" }, title) : el("label", { class: "label", for: id }, title);
+  const label = control.isGroup
+    ? el("legend", { class: "label" }, title)
+    : el("label", { class: "label", for: id }, title);
   const frame = control.isGroup ? "fieldset" : "div";
   const parts = control.isCheck ? [el("div", { class: "check" }, control.element, label)] : [label, control.element];
   return {
-    element: el(frame, { class: `field ${control.isWide ? "wide" : ""}`, dataset: { field: name } }, parts, help, problem),
+    element: el(
+      frame,
+      { class: `field ${control.isWide ? "wide" : ""}`, dataset: { field: name } },
+      parts,
+      help,
+      problem,
+    ),
     get: control.get,
     set: control.set,
     hint: control.hint ?? (() => {}),
@@ -63,8 +79,12 @@ function choose(schema, choices, about) {
 function select(values, { id, name, isOptional, isRequired, fallback, onchange }) {
   const free = isOptional || (!isRequired && fallback === null);
   const automatic = el("option", { value: "" }, "Automatic");
-  const element = el("select", { class: "input", id, name, onchange }, free && automatic,
-    values.map((value, at) => el("option", { value: at + 1 }, String(value))));
+  const element = el(
+    "select",
+    { class: "input", id, name, onchange },
+    free && automatic,
+    values.map((value, at) => el("option", { value: at + 1 }, String(value))),
+  );
   const show = (value) => {
     const at = values.indexOf(value ?? (free ? undefined : fallback));
     element.value = at < 0 ? (free ? "" : "1") : String(at + 1);
@@ -95,27 +115,46 @@ function number(schema, about) {
   const isWhole = schema.type === "integer";
   const { minimum, maximum = isWhole ? Number.MAX_SAFE_INTEGER : undefined } = schema;
   const element = el("input", {
-    ...common(about), type: "number", inputmode: isWhole ? "numeric" : "decimal", step: isWhole ? 1 : "any",
-    min: minimum, max: maximum === undefined ? undefined : Math.min(maximum, Number.MAX_SAFE_INTEGER),
+    ...common(about),
+    type: "number",
+    inputmode: isWhole ? "numeric" : "decimal",
+    step: isWhole ? 1 : "any",
+    min: minimum,
+    max: maximum === undefined ? undefined : Math.min(maximum, Number.MAX_SAFE_INTEGER),
   });
   return { ...simple(element, about), get: () => (element.value === "" ? undefined : Number(element.value)) };
 }
 
 function phrase(schema, about) {
   const isLong = schema.maxLength > 1000;
-  const bounds = { maxlength: schema.maxLength, minlength: schema.minLength, pattern: schema.pattern, spellcheck: isLong };
-  const element = isLong ? el("textarea", { ...common(about), rows: 2, ...bounds }) : el("input", { ...common(about), type: "text", ...bounds });
+  const bounds = {
+    maxlength: schema.maxLength,
+    minlength: schema.minLength,
+    pattern: schema.pattern,
+    spellcheck: isLong,
+  };
+  const element = isLong
+    ? el("textarea", { ...common(about), rows: 2, ...bounds })
+    : el("input", { ...common(about), type: "text", ...bounds });
   return { ...simple(element, about), isWide: isLong, get: () => (element.value === "" ? undefined : element.value) };
 }
 
 /** Some numbers together, such as width and height: all of them or none. */
 function tuple(schema, about) {
   const parts = schema.prefixItems.map((each, at) => {
-    const part = number(each, { ...about, id: at ? `${about.id}-${at}` : about.id, fallback: about.fallback?.[at] ?? null });
+    const part = number(each, {
+      ...about,
+      id: at ? `${about.id}-${at}` : about.id,
+      fallback: about.fallback?.[at] ?? null,
+    });
     part.element.setAttribute("aria-label", `${words(about.name)}, ${at + 1} of ${schema.prefixItems.length}`);
     return part;
   });
-  const element = el("div", { class: "pair" }, parts.map((part) => part.element));
+  const element = el(
+    "div",
+    { class: "pair" },
+    parts.map((part) => part.element),
+  );
   return {
     element,
     focus: parts[0].element,
@@ -135,14 +174,26 @@ function list(about) {
   const element = el("textarea", { ...common(about), rows: 2, placeholder: about.fallback?.join("\n") });
   return {
     element,
-    get: () => (element.value.trim() ? element.value.split("\n").map((line) => line.trim()).filter(Boolean) : undefined),
+    get: () =>
+      element.value.trim()
+        ? element.value
+            .split("\n")
+            .map((line) => line.trim())
+            .filter(Boolean)
+        : undefined,
     set: (value) => (element.value = value?.join("\n") ?? ""),
   };
 }
 
 /** Whatever else a schema can say, as JSON. */
 function json(about) {
-  const element = el("textarea", { ...common(about), class: "input code", rows: 3, placeholder: "JSON", spellcheck: "false" });
+  const element = el("textarea", {
+    ...common(about),
+    class: "input code",
+    rows: 3,
+    placeholder: "JSON",
+    spellcheck: "false",
+  });
   const read = () => {
     if (!element.value.trim()) return undefined;
     try {
@@ -151,22 +202,34 @@ function json(about) {
       return element.value; // the node says what is wrong with it
     }
   };
-  return { element, isWide: true, get: read, set: (value) => (element.value = value === undefined ? "" : JSON.stringify(value, null, 1)) };
+  return {
+    element,
+    isWide: true,
+    get: read,
+    set: (value) => (element.value = value === undefined ? "" : JSON.stringify(value, null, 1)),
+  };
 }
 
 function common({ id, name, isRequired, fallback, onchange }) {
   return {
-    class: "input", id, name, required: isRequired, autocomplete: "off", oninput: onchange,
+    class: "input",
+    id,
+    name,
+    required: isRequired,
+    autocomplete: "off",
+    oninput: onchange,
     placeholder: fallback === null || typeof fallback === "object" ? undefined : String(fallback),
   };
 }
 
 function simple(element, { isRequired, fallback }) {
-  const usual = fallback === null || typeof fallback === "object" ? (isRequired ? "" : "Automatic") : String(fallback);
+  const nothing = isRequired || element.rows ? "" : "Automatic";
+  const usual = fallback === null || typeof fallback === "object" ? nothing : String(fallback);
   element.placeholder = usual;
   return {
     element,
     set: (value) => (element.value = value ?? ""),
-    hint: (value) => (element.placeholder = value === null || value === undefined || value === "" ? usual : String(value)),
+    hint: (value) =>
+      (element.placeholder = value === null || value === undefined || value === "" ? usual : String(value)),
   };
 }

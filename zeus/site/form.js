@@ -1,4 +1,4 @@
-// A form from a JSON Schema, such as an engine's arguments: fields with their bounds, help, and what is wrong with them.
+// A form from a JSON Schema, such as an engine's arguments: its fields, what they hold, and what is wrong with them.
 import { el, replace, uniqueId } from "./dom.js";
 import { makeField } from "./fields.js";
 
@@ -17,7 +17,9 @@ export class SchemaForm {
     const required = new Set(this.resolve(schema).required ?? []);
     const names = Object.keys(properties).filter((name) => !hidden.includes(name));
     const open = new Set(shown ?? [...required, ...names.slice(0, SHOWN)]);
-    this._fields = new Map(names.map((name) => [name, this._make(name, properties[name], required.has(name), choices[name])]));
+    this._fields = new Map(
+      names.map((name) => [name, this._make(name, properties[name], required.has(name), choices[name])]),
+    );
     const [first, rest] = [names.filter((name) => open.has(name)), names.filter((name) => !open.has(name))];
     this._more = el("details", { class: "more" }, el("summary", {}, "Advanced"), this._grid(rest));
     this.element = el("div", { class: "stack" }, first.length > 0 && this._grid(first), rest.length > 0 && this._more);
@@ -26,7 +28,11 @@ export class SchemaForm {
   /** A schema behind its `$ref`. */
   resolve(schema) {
     let found = schema;
-    while (found.$ref) found = found.$ref.split("/").slice(1).reduce((at, key) => at[key], this._root);
+    while (found.$ref)
+      found = found.$ref
+        .split("/")
+        .slice(1)
+        .reduce((at, key) => at[key], this._root);
     return found;
   }
 
@@ -64,7 +70,8 @@ export class SchemaForm {
 
   /** Say what is wrong with the field that a message is about without beginning with its name; whether there is one. */
   failMentioned(message) {
-    const isMeant = (name) => message.startsWith(`${name} `) || (name.includes("_") && new RegExp(`\\b${name}\\b`).test(message));
+    const isMeant = (name) =>
+      message.startsWith(`${name} `) || (name.includes("_") && new RegExp(`\\b${name}\\b`).test(message));
     const name = [...this._fields.keys()].find(isMeant);
     return name !== undefined && this.fail(name, message);
   }
@@ -103,11 +110,20 @@ export class SchemaForm {
   }
 
   _make(name, schema, isRequired, choices) {
-    return makeField(name, schema, { isRequired, choices, resolve: (each) => this.resolve(each), onchange: this._onchange });
+    return makeField(name, schema, {
+      isRequired,
+      choices,
+      resolve: (each) => this.resolve(each),
+      onchange: this._onchange,
+    });
   }
 
   _grid(names) {
-    return el("div", { class: "fields" }, names.map((name) => this._fields.get(name).element));
+    return el(
+      "div",
+      { class: "fields" },
+      names.map((name) => this._fields.get(name).element),
+    );
   }
 }
 
@@ -117,8 +133,14 @@ export function labelled(label, control, help = "") {
   control.id = id;
   const problem = el("p", { class: "problem", id: `${id}-problem`, role: "alert" });
   control.setAttribute("aria-describedby", `${id}-help ${id}-problem`);
-  const element = el("div", { class: "field" }, el("label", { class: "label", for: id }, label), control,
-    el("p", { class: "help", id: `${id}-help` }, help), problem);
+  const element = el(
+    "div",
+    { class: "field" },
+    el("label", { class: "label", for: id }, label),
+    control,
+    el("p", { class: "help", id: `${id}-help` }, help),
+    problem,
+  );
   const fail = (message) => {
     replace(problem, message);
     control.setAttribute("aria-invalid", message ? "true" : "false");

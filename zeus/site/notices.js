@@ -13,7 +13,11 @@ export function toast(message, { kind = "plain", link = null } = {}) {
     { class: `toast ${kind}`, role: kind === "bad" ? "alert" : "status" },
     kind === "bad" ? icon("alert") : icon("check"),
     el("span", { class: "toast-text" }, message, link && [" ", el("a", { href: link.href }, link.label)]),
-    el("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: close }, icon("close", 16)),
+    el(
+      "button",
+      { class: "button quiet small", type: "button", "aria-label": "Close", onclick: close },
+      icon("close", 16),
+    ),
   );
   document.getElementById("toasts").append(shown);
   if (kind !== "bad") setTimeout(close, SHOWN_FOR);
@@ -41,8 +45,13 @@ export function watchConnection() {
       return;
     }
     if (banner.hidden) {
-      replace(banner, icon("alert"), el("span", {}, "The node cannot be reached. What you see is kept. "),
-        el("span", { "aria-live": "off" }, when), now);
+      replace(
+        banner,
+        icon("alert"),
+        el("span", {}, "The node cannot be reached. What you see is kept. "),
+        el("span", { "aria-live": "off" }, when),
+        now,
+      );
       banner.hidden = false;
     }
     tick();

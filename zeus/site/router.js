@@ -51,8 +51,13 @@ function resolve(hash) {
     const isIt = wanted.length === parts.length && wanted.every((each, at) => each[0] === ":" || each === parts[at]);
     if (isIt) {
       try {
-        const named = wanted.flatMap((each, at) => (each[0] === ":" ? [[each.slice(1), decodeURIComponent(parts[at])]] : []));
-        return { view, params: { ...Object.fromEntries(new URLSearchParams(hash.split("?")[1])), ...Object.fromEntries(named) } };
+        const named = wanted.flatMap((each, at) =>
+          each[0] === ":" ? [[each.slice(1), decodeURIComponent(parts[at])]] : [],
+        );
+        return {
+          view,
+          params: { ...Object.fromEntries(new URLSearchParams(hash.split("?")[1])), ...Object.fromEntries(named) },
+        };
       } catch {
         return null; // not decodable
       }
@@ -94,8 +99,16 @@ function styled(name) {
 
 /** The view's own files did not come: say so, and begin anew once the node is back. */
 async function fail(outlet) {
-  replace(outlet, el("div", { class: "empty" }, icon("alert", 28), el("h1", {}, "This view did not load"),
-    el("p", { class: "muted" }, "The node did not send its files. The page goes on as soon as it does.")));
+  replace(
+    outlet,
+    el(
+      "div",
+      { class: "empty" },
+      icon("alert", 28),
+      el("h1", {}, "This view did not load"),
+      el("p", { class: "muted" }, "The node did not send its files. The page goes on as soon as it does."),
+    ),
+  );
   await get("/api/heartbeat");
   location.reload();
 }

@@ -1,14 +1,17 @@
 // Asking for the node's token when it wants one, once for all requests that wait for it.
 import { request } from "./api.js";
-import { el, text } from "./dom.js";
+import { el, text, uniqueId } from "./dom.js";
 
 const KEY = "zeus.session";
 
-/** Begin a session; what it may do. Throws ApiError. */
+/** Sends `change` when one signs in. */
+export const signing = new EventTarget();
+
+/** Begin a session. Throws ApiError. */
 export async function signIn(token) {
   const session = await request("POST", "/api/session", { json: { token } });
   localStorage.setItem(KEY, JSON.stringify(session));
-  return session;
+  signing.dispatchEvent(new Event("change"));
 }
 
 export async function signOut() {
@@ -25,12 +28,20 @@ export function session() {
   }
 }
 
-/** The field for a token with its button; `onsigned` is called with the session. */
-export function tokenForm(onsigned) {
-  const problem = el("p", { class: "problem", role: "alert", id: "token-problem" });
+/** The field for a token with its button; `onsigned` is called once there is a session. */
+export function tokenForm(onsigned = () => {}) {
+  const id = uniqueId("token");
+  const problem = el("p", { class: "problem", role: "alert", id: `${id}-problem` });
   const field = el("input", {
-    class: "input", type: "password", name: "token", id: "token", autocomplete: "current-password", required: true,
-    maxlength: 1000, "aria-describedby": "token-help token-problem", spellcheck: "false",
+    class: "input",
+    type: "password",
+    name: "token",
+    id,
+    autocomplete: "current-password",
+    required: true,
+    maxlength: 1000,
+    "aria-describedby": `${id}-help ${id}-problem`,
+    spellcheck: "false",
   });
   const button = el("button", { class: "button primary" }, "Sign in");
   const submit = async (event) => {
@@ -38,7 +49,8 @@ export function tokenForm(onsigned) {
     button.disabled = true;
     text(problem, "");
     try {
-      onsigned(await signIn(field.value));
+      await signIn(field.value);
+      onsigned();
     } catch (error) {
       text(problem, error.message);
       field.select();
@@ -46,10 +58,16 @@ export function tokenForm(onsigned) {
       button.disabled = false;
     }
   };
-  return el("form", { class: "stack", onsubmit: submit },
-    el("label", { class: "label", for: "token" }, "Token"),
+  return el(
+    "form",
+    { class: "stack", onsubmit: submit },
+    el("label", { class: "label", for: id }, "Token"),
     field,
-    el("p", { class: "help", id: "token-help" }, "On the node's machine, “zeus token show” prints it."),
+    el(
+      "p",
+      { class: "help", id: `${id}-help` },
+      "The owner’s is in the file “token” of the node’s storage folder; “zeus token add NAME” makes others.",
+    ),
     problem,
     el("div", { class: "row end" }, button),
   );
@@ -63,7 +81,9 @@ export function askForToken() {
     const dialog = el(
       "dialog",
       { class: "dialog sign-in", "aria-labelledby": "sign-in-title", oncancel: (event) => event.preventDefault() },
-      el("div", { class: "dialog-body" },
+      el(
+        "div",
+        { class: "dialog-body" },
         el("h2", { id: "sign-in-title" }, "Sign in to this node"),
         el("p", { class: "muted" }, "It can be reached from other machines, so it asks who you are."),
         tokenForm(() => {

@@ -3,6 +3,7 @@ import { ApiError, connection, create, errorOf, request } from "./api.js";
 
 const PIECE = 16 * 1024 * 1024;
 const BUSY_PAUSE = 1000;
+const TRIES = 10;
 const WINDOW = 5000;
 const KEY = "zeus.upload.";
 
@@ -52,7 +53,14 @@ export class Upload extends EventTarget {
   async cancel() {
     this._stop.abort();
     localStorage.removeItem(this._key);
-    if (this.id) await request("DELETE", `/api/uploads/${this.id}`).catch(() => {}); // unused ones go after a day
+    for (let tries = 0; this.id && tries < TRIES; tries += 1) {
+      try {
+        return void (await request("DELETE", `/api/uploads/${this.id}`));
+      } catch (error) {
+        if (error.code !== "upload_busy") return; // unused ones go after a day
+        await pause(BUSY_PAUSE);
+      }
+    }
   }
 
   /** Go on with what an earlier page began, or begin. */
@@ -91,14 +99,14 @@ export class Upload extends EventTarget {
       connection.lose();
       await connection.whenBack(this._stop.signal);
     } else if (error.status === 409) {
-      await new Promise((resolve) => setTimeout(resolve, BUSY_PAUSE)); // the broken request may still be held
+      await pause(BUSY_PAUSE); // the broken request may still be held
     } else if (error.status !== 401) {
       throw error;
     }
     await this._ask(this.id);
   }
 
-  /** Send one piece; status 0 when no answer came. An XMLHttpRequest, since fetch tells no progress of what it sends. */
+  /** Send one piece; status 0 when no answer came. An XMLHttpRequest: fetch tells no progress of what it sends. */
   _patch(offset) {
     return new Promise((resolve, reject) => {
       const call = new XMLHttpRequest();
@@ -137,4 +145,8 @@ export class Upload extends EventTarget {
   _change() {
     this.dispatchEvent(new Event("change"));
   }
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -14,7 +14,7 @@ export function videos() {
 /** What a job shows, in words. */
 export const promptOf = (job) => String(job.args.prompt ?? job.name);
 
-/** The address to play or show the whole of a finished job from, and by which element; null where it is many pictures. */
+/** Where the whole of a finished job is played or shown from, and by which element; null for many pictures. */
 export function sourceOf(job) {
   const format = job.args.export_format ?? "mp4";
   if (format === "mp4") return { tag: "video", src: `/files/${encodeURIComponent(job.id)}/out.mp4` };

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from zeus.errors import BadInput, Conflict
-from zeus.model import ENDED, Key, NewJob, Status
+from zeus.model import ENDED, Demand, Key, NewJob, Role, Status
 from zeus.store.following import marks
 
 COLUMNS = NewJob.__struct_fields__
@@ -17,10 +17,15 @@ INSERT_JOB = (
     f"INSERT INTO jobs ({', '.join(COLUMNS)}, status, revision)"
     f" VALUES ({', '.join(f':{name}' for name in COLUMNS)}, :status, :revision)"
 )
+AGE = "coalesce((SELECT whole.seq FROM jobs whole WHERE whole.id = jobs.parent), jobs.seq)"
+"""SQL: a task's place in line among those of its priority: that of its job or, of a subjob, of the one it is of."""
 INSERT_TASK = (
-    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before, demand)"
-    " VALUES (:id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before, :demand)"
+    "INSERT INTO tasks (job_id, renderer, priority, status, start_frame, end_frame, not_before, demand, role, age)"
+    " SELECT :id, :renderer, :priority, :status, :start_frame, :end_frame, :not_before, :demand, :role,"
+    f" {AGE} + (:role = 'deal') * 0.5 FROM jobs WHERE id = :id"
 )
+"""Pieces come before what is not dealt yet of their job."""
+FIRST_ROLE = {"": Role.WORK, "frames": Role.DEAL, "parts": Role.CUT}
 KEY_LIFE = 24 * 3600.0
 """Seconds that an Idempotency-Key is remembered."""
 TOMBSTONES = 10_000
@@ -38,7 +43,7 @@ def add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key:
         return made
     parents = {job.parent for job in jobs}
     for job in jobs:
-        _insert(tx, revision, job, is_parent=job.id in parents)
+        insert(tx, revision, job, is_parent=job.id in parents)
     made = [job.id for job in jobs if job.parent is None]
     return made if key is None else _remember(tx, key, made)
 
@@ -84,17 +89,36 @@ def _remember(tx: sqlite3.Connection, key: Key, made: list[str]) -> list[str]:
     return made
 
 
-def _insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool) -> None:
-    row = {name: getattr(job, name) for name in COLUMNS}
-    row["depends_on"] = msgspec.json.encode(job.depends_on).decode()
-    row |= {name: msgspec.json.encode(getattr(job, name)).decode() for name in ("demand", "tags", "share")}
+def insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: bool = False) -> None:
+    """Store one job and, unless it is its subjobs alone, its first tasks. Raises BadInput."""
     may_start = _needs_are_met(tx, job) and job.not_before <= time.time()
     status = Status.QUEUED if may_start else Status.WAITING
+    row = row_of(job)
     row |= {"status": Status.WAITING_FOR_SUBJOBS if is_parent else status, "revision": revision}
     tx.execute(INSERT_JOB, row)
     tx.executemany("INSERT OR IGNORE INTO needs VALUES (?, ?)", [(job.id, needed) for needed in job.depends_on])
     if not is_parent:
-        tx.execute(INSERT_TASK, row)
+        role = FIRST_ROLE[job.splits]
+        tx.execute(INSERT_TASK, {**row, "role": role, **({"demand": here(job.demand)} if role is Role.CUT else {})})
+        if job.joins and role is not Role.CUT:
+            insert_join(tx, job)
+
+
+def insert_join(tx: sqlite3.Connection, job: NewJob) -> None:
+    """Add the task that joins what a job's pieces make: it waits for them."""
+    tx.execute(INSERT_TASK, {**row_of(job), "role": Role.JOIN, "demand": here(job.demand), "status": Status.WAITING})
+
+
+def row_of(job: NewJob) -> dict[str, object]:
+    """A job's columns."""
+    row: dict[str, object] = {name: getattr(job, name) for name in COLUMNS}
+    coded = ("depends_on", "demand", "tags", "share")
+    return row | {name: msgspec.json.encode(getattr(job, name)).decode() for name in coded}
+
+
+def here(demand: Demand) -> str:
+    """The demand of a task that cuts or joins for a job: it runs on this machine, and computes on the processor."""
+    return msgspec.json.encode(Demand(version=demand.version, here=True)).decode()
 
 
 def _needs_are_met(tx: sqlite3.Connection, job: NewJob) -> bool:

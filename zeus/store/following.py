@@ -10,7 +10,9 @@ import sqlite3
 import time
 from collections.abc import Iterable
 
-from zeus.model import ENDED, Status, sources
+import msgspec
+
+from zeus.model import ENDED, Role, Status, sources
 
 ORDER = (
     Status.RUNNING,
@@ -22,6 +24,7 @@ ORDER = (
     Status.FINISHED,
 )
 """A job has the first of these that any of its tasks has."""
+STATUSES = msgspec.json.encode(list(Status)).decode()
 
 
 def marks(statuses: Iterable[Status]) -> str:
@@ -31,15 +34,37 @@ def marks(statuses: Iterable[Status]) -> str:
 
 UNSTARTED = marks(status for status in sources(Status.CANCELLED) if status is not Status.RUNNING)
 """SQL: the statuses that a cancel ends at once."""
-MET = """NOT EXISTS (SELECT 1 FROM needs n JOIN jobs needed ON needed.id = n.needed
-    WHERE n.job_id = tasks.job_id AND needed.status != 'finished')"""
-"""SQL: all jobs that a task's job depends on have finished."""
+UNFINISHED = marks(status for status in Status if status is not Status.FINISHED)
+MET = f"""NOT EXISTS (SELECT 1 FROM needs n JOIN jobs needed ON needed.id = n.needed
+    WHERE n.job_id = tasks.job_id AND needed.status != 'finished')
+    AND (tasks.role != '{Role.JOIN}'
+        OR NOT EXISTS (SELECT 1 FROM tasks own WHERE own.job_id = tasks.job_id AND own.id != tasks.id
+            AND own.status != 'finished')
+        AND NOT EXISTS (SELECT 1 FROM jobs child
+            WHERE child.parent = tasks.job_id AND child.status IN ({UNFINISHED})))"""
+"""SQL: all jobs that a task's job depends on have finished and, before a task that joins, all pieces."""
 
 
 def follow(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
-    """Let a job's status follow from its tasks', and whatever follows from that."""
-    found = {row[0] for row in tx.execute("SELECT DISTINCT status FROM tasks WHERE job_id = ?", (job_id,))}
-    set_status(tx, revision, job_id, next((each for each in ORDER if each in found), Status.FINISHED))
+    """Let a job's status follow from its tasks' and its subjobs', and whatever follows from that."""
+    own = {
+        (row[0], row[1]) for row in tx.execute("SELECT DISTINCT status, role FROM tasks WHERE job_id = ?", (job_id,))
+    }
+    found, children = {Status(status) for status, _ in own}, _of_children(tx, job_id)
+    if not children <= ENDED or (children and (Status.QUEUED, Role.DEAL) in own):
+        set_status(tx, revision, job_id, Status.WAITING_FOR_SUBJOBS)
+        return
+    status = next((each for each in ORDER if each in found | children), Status.FINISHED)
+    if status is Status.FAILED and Status.FAILED in children:
+        _explain(tx, job_id, code="subjob_failed", message="A subjob failed.")
+    set_status(tx, revision, job_id, status)
+
+
+def _of_children(tx: sqlite3.Connection, parent: str) -> set[Status]:
+    """The statuses that a job's subjobs have: a step in the index for each, however many subjobs there are."""
+    found = tx.execute(f"SELECT value FROM json_each('{STATUSES}') WHERE EXISTS"
+                       " (SELECT 1 FROM jobs WHERE parent = ? AND status = value)", (parent,))  # fmt: skip
+    return {Status(row[0]) for row in found}
 
 
 def set_status(tx: sqlite3.Connection, revision: int, job_id: str, status: Status) -> None:
@@ -57,7 +82,7 @@ def set_status(tx: sqlite3.Connection, revision: int, job_id: str, status: Statu
     elif status in ENDED:
         _cancel_dependents(tx, revision, job_id)
     if changed[0] is not None:
-        _follow_children(tx, revision, changed[0])
+        _follow_child(tx, revision, changed[0], status)
 
 
 def release(tx: sqlite3.Connection, revision: int, now: float) -> int:
@@ -94,16 +119,28 @@ def _cancel_dependents(tx: sqlite3.Connection, revision: int, job_id: str) -> No
         follow(tx, revision, dependent)
 
 
-def _follow_children(tx: sqlite3.Connection, revision: int, parent: str) -> None:
-    """Let a job of subjobs end once all of them have ended."""
-    found = {row[0] for row in tx.execute("SELECT DISTINCT status FROM jobs WHERE parent = ?", (parent,))}
-    status = Status.WAITING_FOR_SUBJOBS
-    if found <= ENDED:
-        status = next(each for each in ORDER if each in found)
+def _follow_child(tx: sqlite3.Connection, revision: int, parent: str, status: Status) -> None:
+    """Let a job follow from what has become of a subjob. A split job whose piece did not finish begins no other one."""
     tx.execute("UPDATE jobs SET revision = ? WHERE id = ?", (revision, parent))
-    if status is Status.FAILED:
-        _explain(tx, parent, code="subjob_failed", message="A subjob failed.")
-    set_status(tx, revision, parent, status)
+    if status is Status.FINISHED:
+        _release(tx, revision, "job_id = ?", (parent,))
+    elif status in ENDED:
+        _end_rest(tx, revision, parent)
+    follow(tx, revision, parent)
+
+
+def _end_rest(tx: sqlite3.Connection, revision: int, parent: str) -> None:
+    if not tx.execute("SELECT 1 FROM jobs WHERE id = ? AND splits != ''", (parent,)).fetchone():
+        return
+    ended = tx.execute(
+        f"UPDATE jobs SET status = 'cancelled', ended = ?, revision = ? WHERE parent = ? AND status IN ({UNSTARTED})"
+        " RETURNING id",
+        (time.time(), revision, parent),
+    ).fetchall()
+    for (job_id,) in [*ended, (parent,)]:
+        tx.execute(f"UPDATE tasks SET status = 'cancelled' WHERE job_id = ? AND status IN ({UNSTARTED})", (job_id,))
+    for (job_id,) in ended:
+        _cancel_dependents(tx, revision, job_id)
 
 
 def _explain(tx: sqlite3.Connection, job_id: str, *, code: str, message: str) -> None:

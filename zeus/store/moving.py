@@ -8,12 +8,17 @@ from collections.abc import Sequence
 
 from zeus.model import COMES_TRUE, Frame, Output, Progress, Status, Task, Wish, sources
 from zeus.store.following import follow, marks
+from zeus.store.sending import owe_share
+
+OUTSIDE = -1
+"""In place of a count: the frame is outside of the task's span."""
 
 
 def begin(tx: sqlite3.Connection, revision: int, task: Task, node: str) -> int | None:
     """Take a queued task into work; the number of its new attempt, or None when it is not queued any more."""
     row = tx.execute(
-        "UPDATE tasks SET status = 'running', attempt = attempt + 1, wish = '' WHERE id = ? AND status = 'queued'"
+        "UPDATE tasks SET status = 'running', wish = '', attempt = 1 + (SELECT attempt FROM jobs WHERE id = job_id)"
+        " WHERE id = ? AND status = 'queued'"
         " RETURNING attempt",
         (task.id,),
     ).fetchone()
@@ -31,7 +36,7 @@ def begin(tx: sqlite3.Connection, revision: int, task: Task, node: str) -> int |
 
 def finish(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, outputs: Sequence[Output]) -> bool:
     """Record an attempt's published outputs and end the task; False when the attempt is not the present one."""
-    if not _is_present(tx, task, attempt):
+    if not is_present(tx, task, attempt):
         return False
     _add_outputs(tx, task.job_id, outputs)
     tx.execute(
@@ -47,11 +52,15 @@ def put_frame(
 ) -> int | None:
     """Record a frame that was published with its files, or that failed; how many there are now.
 
-    None when the attempt is not the present one: then nothing is recorded.
+    None when the attempt is not the present one, OUTSIDE when the frame is another piece's by now: then nothing is
+    recorded.
     """
-    if not _is_present(tx, task, attempt):
+    if not is_present(tx, task, attempt):
         return None
-    _add_outputs(tx, task.job_id, outputs)
+    span = tx.execute("SELECT start_frame, end_frame FROM tasks WHERE id = ?", (task.id,)).fetchone()
+    if None not in span and not span[0] <= frame.number <= span[1]:
+        return OUTSIDE
+    _add_outputs(tx, task.job_id, outputs, frame.number)
     row = (task.job_id, frame.number, frame.node, frame.seconds, frame.error)
     tx.execute("INSERT OR REPLACE INTO frames VALUES (?, ?, ?, ?, ?)", row)
     (count,) = tx.execute(
@@ -65,7 +74,7 @@ def put_frame(
 
 def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, start: int, end: int, step: int) -> bool:
     """Record the frames that a job makes, where only its attempt could find them out."""
-    if not _is_present(tx, task, attempt):
+    if not is_present(tx, task, attempt):
         return False
     tx.execute("UPDATE tasks SET start_frame = ?, end_frame = ? WHERE id = ?", (start, end, task.id))
     tx.execute(
@@ -75,10 +84,10 @@ def set_span(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, st
     return True
 
 
-def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output]) -> None:
+def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output], frame: int | None = None) -> None:
     tx.executemany(
-        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?)",
-        [(job_id, output.name, output.size, output.sha256) for output in outputs],
+        "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?)",
+        [(job_id, output.name, output.size, output.sha256, frame) for output in outputs],
     )
     count = "(SELECT count(*) FROM outputs WHERE job_id = jobs.id)"
     tx.execute(f"UPDATE jobs SET file_count = {count} WHERE id = ?", (job_id,))
@@ -86,7 +95,7 @@ def _add_outputs(tx: sqlite3.Connection, job_id: str, outputs: Sequence[Output])
 
 def fail(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, code: str, message: str) -> bool:
     """End a task as failed, with the reason."""
-    if not _is_present(tx, task, attempt):
+    if not is_present(tx, task, attempt):
         return False
     tx.execute("UPDATE jobs SET error_code = ?, error_message = ? WHERE id = ?", (code, message, task.job_id))
     return _move(tx, revision, task, attempt, Status.FAILED)
@@ -106,7 +115,7 @@ def requeue(
 
     `counts` says whether the attempt counts toward max_attempts; `wish` is one that could not be put on record.
     """
-    if not _is_present(tx, task, attempt):
+    if not is_present(tx, task, attempt):
         return False
     (stored,) = tx.execute("SELECT wish FROM tasks WHERE id = ?", (task.id,)).fetchone()
     tx.execute(
@@ -123,7 +132,13 @@ def keep_progress(tx: sqlite3.Connection, revision: int, progress: Sequence[tupl
     )
 
 
-def _is_present(tx: sqlite3.Connection, task: Task, attempt: int) -> bool:
+def keep_paces(tx: sqlite3.Connection, revision: int, paces: Sequence[tuple[str, str, float, float]]) -> None:
+    """Bring to the disk how fast nodes are: node, engine, the seconds of a frame, and of a piece beyond its frames."""
+    tx.executemany("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?)", paces)
+
+
+def is_present(tx: sqlite3.Connection, task: Task, attempt: int) -> bool:
+    """Whether an attempt is the one on record as at work."""
     found = tx.execute(
         "SELECT 1 FROM tasks WHERE id = ? AND attempt = ? AND status = 'running'", (task.id, attempt)
     ).fetchone()
@@ -136,5 +151,6 @@ def _move(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, to: S
         (to, task.id, attempt),
     ).rowcount
     if moved:
+        owe_share(tx, task, "delete" if to is Status.FINISHED else "cancel")
         follow(tx, revision, task.job_id)
     return bool(moved)

@@ -127,7 +127,29 @@ STEPS = (
     ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE jobs ADD COLUMN splits TEXT NOT NULL DEFAULT '';
     ALTER TABLE jobs ADD COLUMN share TEXT NOT NULL DEFAULT 'null';
+    ALTER TABLE jobs ADD COLUMN project TEXT NOT NULL DEFAULT '';
+    ALTER TABLE jobs ADD COLUMN piece_args BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE jobs ADD COLUMN joins INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE jobs ADD COLUMN input_of TEXT;
+    ALTER TABLE jobs ADD COLUMN told TEXT NOT NULL DEFAULT '';
+    CREATE INDEX jobs_shared ON jobs (seq) WHERE share != 'null';
     ALTER TABLE tasks ADD COLUMN role TEXT NOT NULL DEFAULT 'work';
+    ALTER TABLE tasks ADD COLUMN age REAL NOT NULL DEFAULT 0;
+    UPDATE tasks SET age = (SELECT coalesce(whole.seq, jobs.seq) FROM jobs
+        LEFT JOIN jobs whole ON whole.id = jobs.parent WHERE jobs.id = job_id);
+    DROP INDEX tasks_in_line;
+    CREATE INDEX tasks_in_line ON tasks (renderer, demand, priority DESC, age, id) WHERE status = 'queued';
+    ALTER TABLE outputs ADD COLUMN frame INTEGER;
+    DROP INDEX jobs_of_parent;
+    CREATE INDEX jobs_of_parent ON jobs (parent, status) WHERE parent IS NOT NULL;
+
+    CREATE TABLE paces (
+        node TEXT NOT NULL,
+        engine TEXT NOT NULL,
+        seconds REAL NOT NULL,
+        setup REAL NOT NULL,
+        PRIMARY KEY (node, engine)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE sent (
         task_id INTEGER PRIMARY KEY REFERENCES tasks (id) ON DELETE CASCADE,
@@ -148,6 +170,7 @@ STEPS = (
         job_id TEXT NOT NULL,
         wish TEXT NOT NULL,
         since REAL NOT NULL,
+        of_job TEXT NOT NULL,
         PRIMARY KEY (node, job_id)
     ) STRICT, WITHOUT ROWID;
     """,

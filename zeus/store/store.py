@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import aiosqlite
 import msgspec
@@ -19,6 +18,7 @@ from zeus.model import (
     ALL,
     ENDED,
     Changes,
+    Child,
     Demand,
     Filter,
     Frame,
@@ -31,27 +31,33 @@ from zeus.model import (
     Task,
     Wish,
 )
-from zeus.store import adding, following, moving, schema, wishing
+from zeus.store import adding, following, moving, schema, sharing, wishing
 from zeus.store.following import MET
+from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
+LOSSES = 3
+"""So often may a node lose or fail a job before it is avoided for it."""
 COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
 JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
+CHILD_COLUMNS = ", ".join(Child.__struct_fields__)
 ONE_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
-TASK_COLUMNS = ", ".join(Task.__struct_fields__)
+OF_JOB = {
+    "frame_step": "(SELECT frame_step FROM jobs WHERE jobs.id = tasks.job_id)",
+    "avoid": f"(SELECT json_group_array(node) FROM losses WHERE count >= {LOSSES} AND losses.job_id IN"
+    " (SELECT coalesce(jobs.parent, jobs.id) FROM jobs WHERE jobs.id = tasks.job_id))",
+}
+TASK_COLUMNS = ", ".join(OF_JOB.get(name, f"tasks.{name}") for name in Task.__struct_fields__)
 LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
     SELECT value, (SELECT min(demand) FROM tasks WHERE status = 'queued' AND renderer = value) FROM json_each(?1)
     UNION ALL
     SELECT renderer, (SELECT min(demand) FROM tasks
         WHERE status = 'queued' AND renderer = lines.renderer AND demand > lines.demand)
     FROM lines WHERE demand IS NOT NULL)
-SELECT {", ".join(f"tasks.{name}" for name in Task.__struct_fields__)} FROM lines CROSS JOIN tasks
+SELECT {TASK_COLUMNS} FROM lines CROSS JOIN tasks
 WHERE tasks.id IN (SELECT id FROM tasks WHERE status = 'queued' AND renderer = lines.renderer AND demand = lines.demand
-    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, id LIMIT ?4)
-ORDER BY tasks.priority DESC, tasks.id"""
+    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, age, id LIMIT ?4)
+ORDER BY tasks.priority DESC, tasks.age, tasks.id"""
 """The lines are found by one step in the index each, however long they are."""
 READERS = 2
 MANY = 500
@@ -60,13 +66,11 @@ REVISION_GAP = 1000
 """A start skips so many revisions: more than progress can have used since the last one that reached the disk."""
 
 
-class Store:
+class Store(ShareTables):
     """One SQLite file: written by one thread in groups, read over connections that cannot write."""
 
     def __init__(self, writer: Writer, readers: Sequence[aiosqlite.Connection], uuid: str) -> None:
-        self._writer = writer
-        self._readers = readers
-        self._turn = itertools.cycle(readers)
+        super().__init__(writer, readers)
         self.uuid = uuid
         """Names this storage folder for good."""
 
@@ -125,6 +129,9 @@ class Store:
     async def keep_progress(self, progress: Sequence[tuple[str, Progress]]) -> None:
         await self._write(moving.keep_progress, progress)
 
+    async def keep_paces(self, paces: Sequence[tuple[str, str, float, float]]) -> None:
+        await self._write(moving.keep_paces, paces)
+
     async def end(self, job_id: str, wish: Wish) -> list[int]:
         return await self._write(wishing.end, job_id, wish)
 
@@ -140,6 +147,18 @@ class Store:
     async def release(self, now: float) -> int:
         return await self._write(following.release, now)
 
+    async def deal(self, task: Task, end: int, node: str, child_id: str) -> int | None:
+        return await self._write(sharing.deal, task, end, node, child_id)
+
+    async def halve(self, task: Task, first: int, node: str, child_id: str) -> int | None:
+        return await self._write(sharing.halve, task, first, node, child_id)
+
+    async def place_pieces(self, task: Task, attempt: int, job: Job, pieces: Sequence[NewJob]) -> bool:
+        return await self._write(sharing.place_pieces, task, attempt, job, pieces)
+
+    async def drop_pieces(self, job_id: str) -> list[str]:
+        return await self._write(sharing.drop_pieces, job_id)
+
     async def put_meta(self, key: str, value: str) -> None:
         """Keep a fact about this node."""
         await self._write(_put_meta, key, value)
@@ -147,11 +166,6 @@ class Store:
     async def take_revision(self) -> int:
         """The next revision, for a change that lives in memory alone."""
         return await self._writer.take_revision()
-
-    async def _write(
-        self, function: Callable[Concatenate[sqlite3.Connection, int, P], T], *values: P.args, **named: P.kwargs
-    ) -> T:
-        return await self._writer.write(lambda tx, revision: function(tx, revision, *values, **named))
 
     # What is read.
 
@@ -175,9 +189,10 @@ class Store:
         rows = await self._read("SELECT digest, made FROM keys WHERE text = ? AND created >= ?", key.text, since)
         return adding.made_by(key, rows[0] if rows else None)
 
-    async def children(self, parent: str) -> list[Job]:
-        """A job's subjobs, in their order."""
-        return await self._jobs("WHERE parent = ? ORDER BY seq", parent)
+    async def children(self, parent: str) -> list[Child]:
+        """A job's subjobs: by their frames, then in the order in which they were made."""
+        rows = await self._read(f"SELECT {CHILD_COLUMNS} FROM jobs WHERE parent = ? ORDER BY start_frame, seq", parent)
+        return [msgspec.convert(row, Child, strict=False) for row in rows]
 
     async def changes(self, revision: int) -> Changes:
         """What became of the jobs after a revision."""
@@ -203,8 +218,8 @@ class Store:
         """How many queued tasks of the same engine stand before one in line."""
         rows = await self._read(
             "SELECT count(*) FROM tasks WHERE status = 'queued' AND renderer = ?1"
-            " AND (priority > ?2 OR (priority = ?2 AND id < ?3))",
-            task.renderer, task.priority, task.id,
+            " AND (priority > ?2 OR (priority = ?2 AND (age, id) < (?3, ?4)))",
+            task.renderer, task.priority, task.age, task.id,
         )  # fmt: skip
         return int(rows[0][0])
 
@@ -228,11 +243,38 @@ class Store:
     async def outputs(self, job_id: str) -> list[Output]:
         """A job's published files and those of its subjobs, by name."""
         rows = await self._read(
-            "SELECT name, size, sha256, job_id FROM outputs WHERE job_id = ?1"
-            " OR job_id IN (SELECT id FROM jobs WHERE parent = ?1) ORDER BY name, job_id",
+            "SELECT name, size, sha256, job_id, '', frame FROM outputs WHERE job_id = ?1 OR job_id IN"
+            " (SELECT piece.id FROM jobs whole JOIN jobs piece ON piece.parent = whole.id"
+            " WHERE whole.id = ?1 AND whole.splits != 'parts') ORDER BY name, job_id",
             job_id,
         )
         return [Output(*row) for row in rows]
+
+    async def made(self, parent: str) -> list[tuple[Job, list[str]]]:
+        """The pieces of a split job with the names of what each has made: by their frames, parts as they were cut."""
+        names: dict[str, list[str]] = {}
+        rows = "SELECT id, outputs.name FROM jobs JOIN outputs ON job_id = id WHERE parent = ? ORDER BY outputs.name"
+        for job_id, name in await self._read(rows, parent):
+            names.setdefault(job_id, []).append(name)
+        found = await self._jobs(
+            "WHERE parent = ? ORDER BY CASE WHEN input_of IS NULL THEN 0 ELSE start_frame END, seq", parent
+        )
+        return [(job, names.get(job.id, [])) for job in found]
+
+    async def frames_of_children(self, parent: str) -> dict[str, list[Frame]]:
+        """The frames of a job's subjobs that were published or failed, by the subjob's id."""
+        rows = await self._read(
+            "SELECT job_id, number, frames.node, seconds, error FROM jobs JOIN frames ON job_id = id WHERE parent = ?",
+            parent,
+        )
+        found: dict[str, list[Frame]] = {}
+        for job_id, *frame in rows:
+            found.setdefault(job_id, []).append(Frame(*frame))
+        return found
+
+    async def paces(self) -> list[tuple[str, str, float, float]]:
+        """What was measured of each node and engine: the seconds of a frame, and those of a piece beyond its frames."""
+        return [(row[0], row[1], row[2], row[3]) for row in await self._read("SELECT * FROM paces")]
 
     async def frames(self, job_id: str) -> list[Frame]:
         """A job's own frames that were published or failed, by number."""
@@ -285,9 +327,6 @@ class Store:
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
         return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
 
-    async def _read(self, statement: str, *values: Any) -> list[Any]:
-        return list(await next(self._turn).execute_fetchall(statement, values))
-
 
 def _prepare(path: Path) -> tuple[sqlite3.Connection, str, int]:
     connection = schema.connect(path)
@@ -328,7 +367,7 @@ def _job(row: Sequence[Any]) -> Job:
 
 def _task(row: Sequence[Any]) -> Task:
     values = dict(zip(Task.__struct_fields__, row, strict=True))
-    values["demand"] = _demand(values["demand"])
+    values |= {"demand": _demand(values["demand"]), "avoid": msgspec.json.decode(values["avoid"])}
     return msgspec.convert(values, Task, strict=False)
 
 

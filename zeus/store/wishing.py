@@ -16,6 +16,10 @@ from zeus.store.following import MET, follow, marks
 
 FAMILY = "job_id IN (SELECT id FROM jobs WHERE id = :id OR parent = :id)"
 
+WHOLE = "job_id IN (SELECT whole.id FROM jobs piece JOIN jobs whole ON whole.id = piece.parent AND whole.splits != ''" \
+    " WHERE piece.id = :id)"  # fmt: skip
+"""SQL: the tasks of the split job that a job is a piece of."""
+
 
 def end(tx: sqlite3.Connection, revision: int, job_id: str, wish: Wish) -> list[int]:
     """Cancel or pause. Raises Conflict when there is nothing to pause; a cancel of what has ended does nothing."""
@@ -43,8 +47,11 @@ def resume(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
 
 
 def retry(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
-    """Start a failed or cancelled job anew, what has finished of it kept. Raises Conflict when it is neither."""
-    if not _requeue(tx, revision, job_id, [Status.FAILED, Status.CANCELLED]):
+    """Start a failed or cancelled job anew, what has finished of it kept. Raises Conflict when it is neither.
+
+    With a piece of a split job goes what ended with it: what is not dealt yet, and what joins the pieces.
+    """
+    if not _requeue(tx, revision, job_id, [Status.FAILED, Status.CANCELLED], f"({FAMILY} OR {WHOLE})"):
         raise Conflict(f"A job that is {_status(tx, job_id)} cannot be tried again.", code="cannot_retry")
 
 
@@ -60,17 +67,23 @@ def set_priority(tx: sqlite3.Connection, revision: int, job_id: str, priority: i
     tx.execute(f"UPDATE tasks SET priority = :priority WHERE {FAMILY}", {"id": job_id, "priority": priority})
 
 
-def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable[Status]) -> bool:
+def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable[Status], family: str = FAMILY) -> bool:
     values = {"id": job_id, "now": time.time()}
     moved = tx.execute(
         "UPDATE tasks SET failures = 0, not_before = (SELECT not_before FROM jobs WHERE id = job_id),"
-        f" status = 'waiting' WHERE {FAMILY} AND status IN ({marks(froms)}) RETURNING job_id",
+        f" status = 'waiting' WHERE {family} AND status IN ({marks(froms)}) RETURNING job_id",
         values,
     ).fetchall()
     for (each,) in moved:
-        tx.execute("UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = ? OR id = ?", (each, job_id))
+        tx.execute("DELETE FROM losses WHERE job_id IN (?, ?)", (each, job_id))
         tx.execute(
-            f"UPDATE tasks SET status = 'queued' WHERE job_id = :job AND not_before <= :now AND {MET}",
+            "UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = :job OR id = :id"
+            " OR id = (SELECT parent FROM jobs WHERE id = :job)",
+            {"job": each, "id": job_id},
+        )
+        tx.execute(
+            "UPDATE tasks SET status = 'queued'"
+            f" WHERE job_id = :job AND status = 'waiting' AND not_before <= :now AND {MET}",
             {"job": each, "now": values["now"]},
         )
     _follow_all(tx, revision, moved)

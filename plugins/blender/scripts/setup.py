@@ -41,7 +41,7 @@ def prepare(options: dict[str, Any]) -> dict[str, Any]:
     set_camera(scene, args)
     set_size(scene, args)
     extension = set_format(scene, args)
-    set_output(scene, options["frames"], options["is_movie"])
+    set_output(scene, options["frames"], options["stereo"])
     passes = redirect_files(options["frames"], options["caches"])
     return {
         "engine": scene.render.engine,
@@ -150,9 +150,9 @@ def set_choice(settings: Any, name: str, value: str | None, wanted: str) -> None
             raise Problem(f"{wanted} cannot have {name} {value}.") from None
 
 
-def set_output(scene: Any, folder: str, is_movie: bool) -> None:
+def set_output(scene: Any, folder: str, stereo: bool) -> None:
     render = scene.render
-    if is_movie:
+    if not stereo:
         render.use_multiview = False
     render.filepath = f"{folder}/frame_####"
     render.use_file_extension = True

@@ -65,7 +65,8 @@ async def parts(config: Config) -> AsyncIterator[Parts]:
 
 
 def _plugin_folders(config: Config) -> list[Path]:
-    return own_folders([Path(folder).expanduser().absolute() for folder in config.plugins.folders])
+    folders = [Path(folder).expanduser().absolute() for folder in config.plugins.folders]
+    return own_folders(folders, own=config.plugins.own)
 
 
 async def look(config: Config) -> list[Finding]:

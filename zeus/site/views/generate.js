@@ -22,17 +22,27 @@ class GenerateView {
     this._shown = null;
     this._composer = new Composer((id) => this._show(id));
     this._stage = new Stage({
-      again: (id) => this._show(id), edit: (job) => this._composer.fill(job), gone: (id) => this._gone(id),
+      again: (id) => this._show(id),
+      edit: (job) => this._composer.fill(job),
+      gone: (id) => this._gone(id),
+      givesPreviews: (model) => this._composer.givesPreviews(model),
     });
-    this._gallery = new Gallery({ show: (id) => this._show(id, true), again: (id) => this._show(id), gone: (id) => this._gone(id) });
-    this.element = el("div", { class: "generate" },
+    this._gallery = new Gallery({
+      show: (id) => this._show(id, true),
+      again: (id) => this._show(id),
+      gone: (id) => this._gone(id),
+    });
+    this.element = el(
+      "div",
+      { class: "generate" },
       el("div", { class: "generate-side" }, el("h1", { class: "unseen" }, title), this._composer.element),
-      el("div", { class: "generate-made" }, this._stage.element, this._gallery.element));
+      el("div", { class: "generate-made" }, this._stage.element, this._gallery.element),
+    );
   }
 
   /** Live until the function that it gives is called. */
   start() {
-    const ends = [this._composer.start(), jobs.subscribe(() => this._update())];
+    const ends = [this._composer.start(), jobs.subscribe(({ removed }) => this._update(removed))];
     this._update();
     return () => {
       for (const end of ends) end();
@@ -40,8 +50,9 @@ class GenerateView {
     };
   }
 
-  _update() {
+  _update(removed = new Set()) {
     const made = videos();
+    if (removed.has(this._shown)) this._shown = null;
     if (this._shown === null && made.length) this._shown = made[0].id;
     this._stage.update(this._shown, this._shown && jobs.get(this._shown));
     this._gallery.update(made, this._shown);
@@ -50,7 +61,8 @@ class GenerateView {
   _show(id, moves = false) {
     this._shown = id;
     this._update();
-    if (moves || !isInSight(this._stage.element)) this._stage.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    if (moves || !isInSight(this._stage.element))
+      this._stage.element.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
   _gone(id) {

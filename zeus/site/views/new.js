@@ -29,15 +29,28 @@ class NewView {
     this._known = null;
     this._schemas = new Map();
     this._hint = el("span", { class: "muted small" }, "Several files become one job each.");
-    this._zone = el("div", { class: "new-zone" }, icon("upload", 28),
+    this._zone = el(
+      "div",
+      { class: "new-zone" },
+      icon("upload", 28),
       el("p", { class: "new-zone-words" }, "Drop files here"),
       el("p", { class: "muted small" }, "Blender scenes, zips of projects, movies, sound, pictures"),
-      el("div", {}, chooseButton("Choose files", (files) => this._take(files), { several: true, look: "button primary" })), this._hint);
+      el(
+        "div",
+        {},
+        chooseButton("Choose files", (files) => this._take(files), { several: true, look: "button primary" }),
+      ),
+      this._hint,
+    );
     this._unsorted = el("ul", { class: "new-entries card", hidden: true, "aria-label": "Files without an engine" });
     this._place = el("div", { class: "stack new-groups" });
     this._done = el("section", { class: "card stack", hidden: true, "aria-labelledby": "added-title" });
-    this.element = el("div", { class: "new" }, el("div", { class: "page-head" }, el("h1", {}, title)),
-      el("div", { class: "stack" }, this._done, this._zone, this._unsorted, this._place));
+    this.element = el(
+      "div",
+      { class: "new" },
+      el("div", { class: "page-head" }, el("h1", {}, title)),
+      el("div", { class: "stack" }, this._done, this._zone, this._unsorted, this._place),
+    );
   }
 
   /** Live until the function that it gives is called. */
@@ -87,7 +100,10 @@ class NewView {
       if (entry.engine) this._learn(entry.engine);
       else entry.offerEngines(this._known?.engines ?? []);
     }
-    arrange(this._unsorted, unsorted.map((entry) => entry.element));
+    arrange(
+      this._unsorted,
+      unsorted.map((entry) => entry.element),
+    );
     this._unsorted.hidden = unsorted.length === 0;
     const engines = [...new Set(known.map((entry) => entry.engine))];
     for (const name of [...this._groups.keys()].filter((each) => !engines.includes(each))) {
@@ -108,17 +124,36 @@ class NewView {
   _showAdded(made) {
     for (const job of made) {
       const badge = el("span", { class: "badge" });
-      const line = el("li", { class: "row between" }, el("a", { class: "any", href: `#/jobs/${job.id}` }, job.name), badge);
+      const line = el(
+        "li",
+        { class: "row between" },
+        el("a", { class: "any", href: `#/jobs/${job.id}` }, job.name),
+        badge,
+      );
       this._added.set(job.id, { job, line, badge });
     }
     const clear = () => {
       this._added.clear();
       this._done.hidden = true;
     };
-    replace(this._done, el("div", { class: "row between" },
-      el("h2", { id: "added-title", tabindex: -1 }, `${count(made.length, "job")} added`),
-      el("button", { class: "button quiet small", type: "button", "aria-label": "Close", onclick: clear }, icon("close", 16))),
-    el("ul", { class: "stack new-added" }, [...this._added.values()].reverse().map((each) => each.line)));
+    replace(
+      this._done,
+      el(
+        "div",
+        { class: "row between" },
+        el("h2", { id: "added-title", tabindex: -1 }, `${count(made.length, "job")} added`),
+        el(
+          "button",
+          { class: "button quiet small", type: "button", "aria-label": "Close", onclick: clear },
+          icon("close", 16),
+        ),
+      ),
+      el(
+        "ul",
+        { class: "stack new-added" },
+        [...this._added.values()].reverse().map((each) => each.line),
+      ),
+    );
     this._done.hidden = false;
     this._follow();
     this._sort();
@@ -139,5 +174,7 @@ class NewView {
 /** Give an element these children, without moving those that are in place. */
 function arrange(parent, children) {
   for (const child of [...parent.children]) if (!children.includes(child)) child.remove();
-  children.forEach((child, at) => parent.children[at] !== child && parent.insertBefore(child, parent.children[at] ?? null));
+  children.forEach(
+    (child, at) => parent.children[at] !== child && parent.insertBefore(child, parent.children[at] ?? null),
+  );
 }

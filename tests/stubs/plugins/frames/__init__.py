@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from zeus.engine import Engine, Facts, RunContext, Span, Tools, Version
+from zeus.engine import Engine, Facts, Made, RunContext, Span, Tools, Version
 from zeus.errors import BadInput, TaskFailed
 
 
@@ -16,6 +17,8 @@ class FramesArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     seconds: float = 0.0
     """Of each frame."""
+    slow: tuple[int, ...] = ()
+    """Frames that take ten times as long."""
     frame_step: int = 1
     bad: tuple[int, ...] = ()
     """Frames that cannot be made."""
@@ -26,14 +29,23 @@ class FramesArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that gets a line for each frame that is begun."""
 
 
+class FramesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the node is like."""
+
+    factor: float = 1.0
+    """So many times as long does each frame take."""
+
+
 class FramesEngine(Engine[FramesArgs]):
     name = "frames"
     extensions = frozenset({"frames"})
     needs_input = False
     projects = frozenset({"frames"})
     publishes = "each"
+    splits = "frames"
     inspects = True
     Args = FramesArgs
+    Settings = FramesSettings
 
     async def versions(self, tools: Tools) -> list[Version]:
         return [Version("1", "builtin")]
@@ -48,6 +60,15 @@ class FramesEngine(Engine[FramesArgs]):
     def settle(self, args: FramesArgs, span: Span | None, facts: Facts | None = None) -> tuple[FramesArgs, Span | None]:
         return args, span or (facts.span if facts is not None else None)
 
+    def part_args(self, args: FramesArgs) -> FramesArgs:
+        return msgspec.structs.replace(args, movie=False)
+
+    def joins(self, args: FramesArgs) -> bool:
+        return args.movie
+
+    async def join(self, context: RunContext[FramesArgs], made: Sequence[Made]) -> None:
+        (context.out / "movie.txt").write_text("".join(path.read_text() for each in made for path in each.files))
+
     async def run(self, context: RunContext[FramesArgs]) -> None:
         args, span = context.args, context.span
         if span is None:
@@ -56,7 +77,7 @@ class FramesEngine(Engine[FramesArgs]):
         wanted = [each for each in range(span.start, span.end + 1, args.frame_step) if each not in context.done]
         for count, number in enumerate(wanted):
             _record(args.record, number)
-            await asyncio.sleep(args.seconds)
+            await asyncio.sleep(args.seconds * (10 if number in args.slow else 1) * self.settings.factor)
             if number in args.bad:
                 await context.frame_failed(number, f"frame {number} is bad")
                 continue

@@ -16,20 +16,47 @@ export class Composer {
     this._onmade = onmade;
     this._form = null;
     this._prompt = el("textarea", {
-      class: "input generate-prompt", id: "prompt", rows: 4, maxlength: 10000, placeholder: "A red fox running through snow at dusk",
-      "aria-describedby": "prompt-problem", oninput: () => text(this._promptProblem, ""),
+      class: "input generate-prompt",
+      id: "prompt",
+      rows: 4,
+      maxlength: 10000,
+      placeholder: "A red fox running through snow at dusk",
+      "aria-describedby": "prompt-problem",
+      oninput: () => text(this._promptProblem, ""),
     });
     this._promptProblem = el("p", { class: "problem", id: "prompt-problem", role: "alert" });
     this._problem = el("p", { class: "problem", role: "alert" });
     this._image = new StartImage();
     this._models = new ModelChoice(() => this._check());
     this._parameters = el("div", {});
-    this._button = el("button", { class: "button primary generate-go" }, "Generate", el("kbd", { "aria-hidden": "true" }, "Ctrl ↵"));
+    this._button = el(
+      "button",
+      { class: "button primary generate-go" },
+      "Generate",
+      el("kbd", { "aria-hidden": "true" }, "Ctrl ↵"),
+    );
     this._check = debounce(() => this._dryRun(), QUIET);
-    this.element = el("form", { class: "card stack", "aria-label": "New video", novalidate: true,
-      onsubmit: (event) => this._submit(event), onkeydown: (event) => this._onkey(event) },
-      el("div", { class: "field" }, el("label", { class: "label", for: "prompt" }, "Prompt"), this._prompt, this._promptProblem),
-      this._image.element, this._models.element, this._parameters, el("div", { class: "generate-end stack" }, this._problem, this._button));
+    this.element = el(
+      "form",
+      {
+        class: "card stack",
+        "aria-label": "New video",
+        novalidate: true,
+        onsubmit: (event) => this._submit(event),
+        onkeydown: (event) => this._onkey(event),
+      },
+      el(
+        "div",
+        { class: "field" },
+        el("label", { class: "label", for: "prompt" }, "Prompt"),
+        this._prompt,
+        this._promptProblem,
+      ),
+      this._image.element,
+      this._models.element,
+      this._parameters,
+      el("div", { class: "generate-end stack" }, this._problem, this._button),
+    );
   }
 
   /** Live until the function that it gives is called. */
@@ -41,6 +68,10 @@ export class Composer {
       this._check.cancel();
       for (const end of ends) end();
     };
+  }
+
+  givesPreviews(model) {
+    return this._models.givesPreviews(model);
   }
 
   /** Take over what a job was asked for, to change it. */

@@ -19,8 +19,13 @@ export class Gallery {
     this._shown = null;
     this._list = el("ul", { class: "generate-cards" });
     this._more = el("button", { class: "button", type: "button", onclick: () => this._showMore() }, "Show more");
-    this.element = el("section", { class: "stack", hidden: true, "aria-labelledby": "gallery-title" },
-      el("h2", { id: "gallery-title" }, "Made before"), this._list, el("div", { class: "row generate-more" }, this._more));
+    this.element = el(
+      "section",
+      { class: "stack", hidden: true, "aria-labelledby": "gallery-title" },
+      el("h2", { id: "gallery-title" }, "Made before"),
+      this._list,
+      el("div", { class: "row generate-more" }, this._more),
+    );
   }
 
   update(made, shown) {
@@ -42,7 +47,8 @@ export class Gallery {
     let card = this._cards.get(job.id);
     if (!card) this._cards.set(job.id, (card = new Card(job, this._actions)));
     card.update(job, job.id === this._shown);
-    if (this._list.children[at] !== card.element) this._list.insertBefore(card.element, this._list.children[at] ?? null);
+    if (this._list.children[at] !== card.element)
+      this._list.insertBefore(card.element, this._list.children[at] ?? null);
   }
 
   _showMore() {
@@ -60,12 +66,26 @@ class Card {
     this._picture = el("span", { class: "generate-thumb" });
     this._seed = el("span", { class: "generate-note muted numbers" });
     this._age = el("span", { class: "generate-note muted numbers cut" });
-    this._open = el("button", { class: "generate-open", type: "button", "aria-label": `Show “${promptOf(job)}”`, onclick: () => actions.show(job.id) },
-      this._picture, el("span", { class: "generate-prompt-text" }, promptOf(job)), this._seed);
+    this._open = el(
+      "button",
+      {
+        class: "generate-open",
+        type: "button",
+        "aria-label": `Show “${promptOf(job)}”`,
+        onclick: () => actions.show(job.id),
+      },
+      this._picture,
+      el("span", { class: "generate-prompt-text" }, promptOf(job)),
+      this._seed,
+    );
     this._tools = el("span", { class: "row generate-tools" });
     this._actions = actions;
-    this.element = el("li", { class: "generate-card" }, this._open, el("div", { class: "row between generate-foot" },
-      this._age, this._tools));
+    this.element = el(
+      "li",
+      { class: "generate-card" },
+      this._open,
+      el("div", { class: "row between generate-foot" }, this._age, this._tools),
+    );
   }
 
   update(job, isShown) {
@@ -78,8 +98,11 @@ class Card {
       replace(this._picture, picture(job));
       replace(this._tools, hasEnded(job) && this._buttons(job));
     }
-    text(this._seed, kind === "live" ? job.status : `seed ${job.args.seed ?? "unknown"}`);
-    text(this._age, kind === "live" ? `${job.percent_complete}%` : ago(job.date_created));
+    text(this._seed, `seed ${job.args.seed ?? "unknown"}`);
+    text(
+      this._age,
+      kind === "live" ? `${job.status.replaceAll("_", " ")} · ${job.percent_complete}%` : ago(job.date_created),
+    );
     this._age.title = moment(job.date_created);
   }
 
@@ -89,8 +112,23 @@ class Card {
     const repeat = () => (job.args.image ? show(job.id) : generateAgain(job).then(again, tell));
     const remove = () => deleteAfterQuestion(job).then((isGone) => isGone && gone(job.id), tell);
     return [
-      el("button", { ...small, "aria-label": "Again with a new seed", title: "Again with a new seed", onclick: repeat }, icon("again", 15)),
-      job.status === "finished" && el("a", { class: "button quiet small", href: downloadOf(job), download: "", "aria-label": "Download", title: "Download" }, icon("download", 15)),
+      el(
+        "button",
+        { ...small, "aria-label": "Again with a new seed", title: "Again with a new seed", onclick: repeat },
+        icon("again", 15),
+      ),
+      job.status === "finished" &&
+        el(
+          "a",
+          {
+            class: "button quiet small",
+            href: downloadOf(job),
+            download: "",
+            "aria-label": "Download",
+            title: "Download",
+          },
+          icon("download", 15),
+        ),
       el("button", { ...small, "aria-label": "Delete", title: "Delete", onclick: remove }, icon("trash", 15)),
     ];
   }
@@ -102,7 +140,13 @@ function picture(job) {
   const still = el("img", { src: jobUrl(job.id, "thumbnail"), alt: "", loading: "lazy" });
   const moving = () => {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    const movie = el("video", { src: jobUrl(job.id, "thumbnail", { video_ok: 1 }), muted: true, loop: true, autoplay: true, playsinline: true });
+    const movie = el("video", {
+      src: jobUrl(job.id, "thumbnail", { video_ok: 1 }),
+      muted: true,
+      loop: true,
+      autoplay: true,
+      playsinline: true,
+    });
     movie.addEventListener("pointerleave", () => movie.replaceWith(still));
     movie.addEventListener("playing", () => still.matches(":hover") && still.replaceWith(movie), { once: true });
     movie.load();

@@ -7,30 +7,70 @@ import { tell } from "../../notices.js";
 const SOON = 2000;
 const LATER = 15000;
 const LOOKS = { ready: "good", here: "good", pulling: "accent", loading: "accent", absent: "warn", fault: "bad" };
-const WORDS = { ready: "Ready", here: "Ready", pulling: "Pulling", loading: "Loading", absent: "Not here", fault: "At fault" };
+const WORDS = {
+  ready: "Ready",
+  here: "Ready",
+  pulling: "Pulling",
+  loading: "Loading",
+  absent: "Not here",
+  fault: "At fault",
+};
 
 export class ModelChoice {
   constructor(onchange) {
     this._models = [];
     this._status = null;
     this._wanted = null;
-    this._select = el("select", { class: "input", id: "model", "aria-describedby": "model-status", onchange: () => {
-      this._show();
-      onchange();
-    } });
-    this._field = el("div", { class: "field", hidden: true }, el("label", { class: "label", for: "model" }, "Model"), this._select);
+    this._select = el("select", {
+      class: "input",
+      id: "model",
+      "aria-describedby": "model-status",
+      onchange: () => {
+        this._show();
+        onchange();
+      },
+    });
+    this._field = el(
+      "div",
+      { class: "field", hidden: true },
+      el("label", { class: "label", for: "model" }, "Model"),
+      this._select,
+    );
     this._badge = el("span", { class: "badge" }, "Asking…");
     this._message = el("p", { class: "help any" });
-    this._progress = el("progress", { class: "progress", max: 100, hidden: true, "aria-label": "Progress of the model" });
-    this._pull = el("button", { class: "button small", type: "button", hidden: true, onclick: () => this._fetch() }, "Fetch it");
-    this.element = el("div", { class: "stack generate-model" }, this._field,
-      el("div", { class: "field", id: "model-status", "aria-live": "polite" },
-        el("div", { class: "row" }, this._badge, this._pull), this._message), this._progress);
+    this._progress = el("progress", {
+      class: "progress",
+      max: 100,
+      hidden: true,
+      "aria-label": "Progress of the model",
+    });
+    this._pull = el(
+      "button",
+      { class: "button small", type: "button", hidden: true, onclick: () => this._fetch() },
+      "Fetch it",
+    );
+    this.element = el(
+      "div",
+      { class: "stack generate-model" },
+      this._field,
+      el(
+        "div",
+        { class: "field", id: "model-status", "aria-live": "polite" },
+        el("div", { class: "row" }, this._badge, this._pull),
+        this._message,
+      ),
+      this._progress,
+    );
   }
 
   /** The name of the chosen model, or undefined for the node's own choice. */
   get value() {
     return this._chosen?.name;
+  }
+
+  /** Whether a model shows how far it is: what draws without weights is too quick for that. */
+  givesPreviews(name) {
+    return this._models.some((model) => model.name === name && model.source !== "builtin");
   }
 
   choose(name) {
@@ -53,7 +93,10 @@ export class ModelChoice {
   async _run(signal) {
     while (!signal.aborted) {
       try {
-        const [{ models }, status] = await Promise.all([get("/api/models", { signal }), get("/api/model-status", { signal })]);
+        const [{ models }, status] = await Promise.all([
+          get("/api/models", { signal }),
+          get("/api/model-status", { signal }),
+        ]);
         this._offer(models);
         this._status = status;
         this._show();
@@ -73,7 +116,10 @@ export class ModelChoice {
     this._field.hidden = models.length === 0;
     if (!isNew) return;
     const chosen = this._wanted ?? (this._select.value || models.find((model) => model.is_default)?.name);
-    replace(this._select, models.map((model) => el("option", { value: model.name }, model.name + (model.is_default ? " (default)" : ""))));
+    replace(
+      this._select,
+      models.map((model) => el("option", { value: model.name }, model.name + (model.is_default ? " (default)" : ""))),
+    );
     if (models.some((model) => model.name === chosen)) this._select.value = chosen;
   }
 

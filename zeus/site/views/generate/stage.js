@@ -8,11 +8,21 @@ import { tell } from "../../notices.js";
 import { deleteAfterQuestion, downloadOf, generateAgain, promptOf, sourceOf } from "../../videos.js";
 
 const FIRST_LOOK = 2500;
-const WORDS = { queued: "Waiting for its turn", waiting: "Waiting", running: "Being made", paused: "Paused", waiting_for_subjobs: "Being made" };
-const IDEAS = ["a galaxy of stars above a quiet lake", "campfire sparks rising into the night", "soft clouds over green hills at sunrise"];
+const WORDS = {
+  queued: "Waiting for its turn",
+  waiting: "Waiting",
+  running: "Being made",
+  paused: "Paused",
+  waiting_for_subjobs: "Being made",
+};
+const IDEAS = [
+  "a galaxy of stars above a quiet lake",
+  "campfire sparks rising into the night",
+  "soft clouds over green hills at sunrise",
+];
 
 export class Stage {
-  /** `again(id)`: another one was begun; `edit(job)`: take it over; `gone(id)`: it was deleted. */
+  /** `again(id)`: another was begun; `edit(job)`: take it over; `gone(id)`: it was deleted; `givesPreviews(model)`. */
   constructor(actions) {
     this._actions = actions;
     this._is = null;
@@ -22,35 +32,48 @@ export class Stage {
 
   /** Show a job; `id` alone while the list has not heard of it. What plays goes on playing. */
   update(id, job) {
-    const is = id ? `${id} ${!job ? "new" : hasEnded(job) ? job.status : "live"} ${job?.attempt ?? 0}` : jobs.isComplete ? "empty" : "loading";
+    const is = id ? `${id} ${job?.attempt ?? 0} ${stateOf(job)}` : `nothing ${jobs.isComplete} ${jobs.error?.message}`;
     if (is !== this._is) {
-      if (job?.status === "finished" && this._is?.startsWith(`${id} live`)) announce("The video is finished");
+      if (stateOf(job) === "finished" && this._is?.endsWith(" live")) announce("The video is finished");
       this._is = is;
       this._build(id, job);
     }
     if (job && !hasEnded(job)) this._move(job);
   }
 
-  /** Nobody looks any more. */
+  /** Nobody looks any more; whoever comes back finds it built anew. */
   rest() {
     clearTimeout(this._timer);
+    this._is = null;
     this.element.querySelector("video")?.pause();
   }
 
   _build(id, job) {
     clearTimeout(this._timer);
-    if (!id) return void replace(this.element, jobs.isComplete ? this._empty() : this._frame(null, el("div", { class: "generate-wait" })));
-    if (!job || !hasEnded(job)) return this._buildLive(id, job);
-    if (job.status === "finished") return void replace(this.element, this._frame(job, this._player(job)), this._about(job));
-    replace(this.element, this._frame(job, el("div", { class: "generate-wait" }, icon("alert", 28),
-      el("p", { class: "any" }, job.error?.message ?? "It was cancelled."))), this._about(job));
+    if (!id) replace(this.element, jobs.isComplete ? this._empty() : this._frame(null, trouble(jobs.error?.message)));
+    else if (!job || !hasEnded(job)) this._buildLive(id, job);
+    else if (job.status === "finished") replace(this.element, this._frame(job, this._player(job)), this._about(job));
+    else replace(this.element, this._frame(job, trouble(job.error?.message ?? "It was cancelled.")), this._about(job));
   }
 
   _empty() {
     const fill = (prompt) => () => this._actions.edit({ args: { prompt } });
-    return el("div", { class: "generate-frame generate-nothing" }, el("div", { class: "empty" },
-      icon("generate", 32), el("h2", {}, "Nothing made yet"), el("p", {}, "Describe a video, and it appears here while it is made."),
-      el("div", { class: "row generate-ideas" }, IDEAS.map((idea) => el("button", { class: "button small", type: "button", onclick: fill(idea) }, idea)))));
+    return el(
+      "div",
+      { class: "generate-frame generate-nothing" },
+      el(
+        "div",
+        { class: "empty" },
+        icon("generate", 32),
+        el("h2", {}, "Nothing made yet"),
+        el("p", {}, "Describe a video, and it appears here while it is made."),
+        el(
+          "div",
+          { class: "row generate-ideas" },
+          IDEAS.map((idea) => el("button", { class: "button small", type: "button", onclick: fill(idea) }, idea)),
+        ),
+      ),
+    );
   }
 
   _buildLive(id, job) {
@@ -58,9 +81,29 @@ export class Stage {
     this._bar = el("progress", { class: "progress", max: 100, "aria-label": "Progress" });
     this._words = el("span", {});
     this._left = el("span", { class: "muted numbers" });
-    const cancel = el("button", { class: "button small", type: "button", onclick: () => post(jobUrl(id, "cancel", { confirm: 1 })).then((ended) => jobs.put(ended), tell) }, "Cancel");
-    replace(this.element, this._frame(job, el("div", { class: "generate-wait is-live" }, this._picture), el("div", { class: "generate-progress" },
-      el("div", { class: "row between" }, el("span", { class: "row" }, this._words, this._left), cancel), this._bar)), job && this._about(job));
+    const cancel = el(
+      "button",
+      {
+        class: "button small",
+        type: "button",
+        onclick: () => post(jobUrl(id, "cancel", { confirm: 1 })).then((ended) => jobs.put(ended), tell),
+      },
+      "Cancel",
+    );
+    replace(
+      this.element,
+      this._frame(
+        job,
+        el("div", { class: "generate-wait is-live" }, this._picture),
+        el(
+          "div",
+          { class: "generate-progress" },
+          el("div", { class: "row between" }, el("span", { class: "row" }, this._words, this._left), cancel),
+          this._bar,
+        ),
+      ),
+      job && this._about(job),
+    );
     if (!job) text(this._words, "Sent");
     this._look(id, FIRST_LOOK);
   }
@@ -69,7 +112,9 @@ export class Stage {
   _look(id, wait) {
     this._timer = setTimeout(() => {
       const job = jobs.get(id);
-      if (job?.status !== "running") return this._look(id, wait);
+      const isShown =
+        job?.status === "running" && job.percent_complete > 0 && this._actions.givesPreviews(job.args.model);
+      if (!isShown) return this._look(id, wait);
       const next = new Image();
       next.onload = () => {
         this._picture.src = next.src;
@@ -83,8 +128,14 @@ export class Stage {
 
   _move(job) {
     text(this._words, WORDS[job.status] ?? job.status);
-    const frames = job.total_frames && job.completed_frames ? `${job.completed_frames} of ${count(job.total_frames, "frame")}` : "";
-    text(this._left, [job.status === "running" && `${job.percent_complete}%`, frames, eta(job.eta_seconds)].filter(Boolean).join(" · "));
+    const frames =
+      job.total_frames && job.completed_frames ? `${job.completed_frames} of ${count(job.total_frames, "frame")}` : "";
+    text(
+      this._left,
+      [job.status === "running" && `${job.percent_complete}%`, frames, eta(job.eta_seconds)]
+        .filter(Boolean)
+        .join(" · "),
+    );
     if (job.status === "running" || job.percent_complete) this._bar.value = job.percent_complete;
   }
 
@@ -93,7 +144,15 @@ export class Stage {
     if (!source) return el("img", { src: jobUrl(job.id, "thumbnail", { size: "big" }), alt: promptOf(job) });
     if (source.tag === "img") return el("img", { src: source.src, alt: promptOf(job) });
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    return el("video", { src: source.src, controls: true, loop: true, muted: true, playsinline: true, autoplay: !calm, "aria-label": promptOf(job) });
+    return el("video", {
+      src: source.src,
+      controls: true,
+      loop: true,
+      muted: true,
+      playsinline: true,
+      autoplay: !calm,
+      "aria-label": promptOf(job),
+    });
   }
 
   /** The field of the video's own proportions, in a place as high as the screen allows. */
@@ -104,22 +163,50 @@ export class Stage {
 
   _about(job) {
     const { width, height, num_frames: frames, fps, seed, model } = job.args;
-    const facts = [model, width && height && `${width}×${height}`, frames && fps && duration(frames / fps), seed !== null && seed !== undefined && `seed ${seed}`];
-    return el("div", { class: "generate-about" },
+    const facts = [
+      model,
+      width && height && `${width}×${height}`,
+      frames && fps && duration(frames / fps),
+      seed !== null && seed !== undefined && `seed ${seed}`,
+    ];
+    return el(
+      "div",
+      { class: "generate-about" },
       el("p", { class: "any generate-words" }, promptOf(job)),
       el("p", { class: "muted small numbers", title: moment(job.date_created) }, facts.filter(Boolean).join(" · ")),
-      hasEnded(job) && actions(job, this._actions));
+      hasEnded(job) && actions(job, this._actions),
+    );
   }
+}
+
+/** What a job is shown as: new to the list, live, or how it ended. */
+function stateOf(job) {
+  if (!job) return "new";
+  return hasEnded(job) ? job.status : "live";
+}
+
+/** In place of a video: why there is none, or nothing yet. */
+function trouble(message) {
+  return el("div", { class: "generate-wait" }, message && [icon("alert", 28), el("p", { class: "any" }, message)]);
 }
 
 /** What can be done with a job that has ended. */
 function actions(job, { again, edit, gone }) {
   const repeat = () => (job.args.image ? edit(job) : generateAgain(job).then(again, tell));
   const remove = () => deleteAfterQuestion(job).then((isGone) => isGone && gone(job.id), tell);
-  return el("div", { class: "row" },
-    el("button", { class: "button small", type: "button", onclick: repeat }, icon("again", 16), "Again with a new seed"),
+  return el(
+    "div",
+    { class: "row" },
+    el(
+      "button",
+      { class: "button small", type: "button", onclick: repeat },
+      icon("again", 16),
+      "Again with a new seed",
+    ),
     el("button", { class: "button small", type: "button", onclick: () => edit(job) }, "Edit"),
-    job.status === "finished" && el("a", { class: "button small", href: downloadOf(job), download: "" }, icon("download", 16), "Download"),
+    job.status === "finished" &&
+      el("a", { class: "button small", href: downloadOf(job), download: "" }, icon("download", 16), "Download"),
     el("a", { class: "button small quiet", href: `#/jobs/${job.id}` }, "Details"),
-    el("button", { class: "button small quiet", type: "button", onclick: remove }, icon("trash", 16), "Delete"));
+    el("button", { class: "button small quiet", type: "button", onclick: remove }, icon("trash", 16), "Delete"),
+  );
 }

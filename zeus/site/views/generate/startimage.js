@@ -44,8 +44,14 @@ export class StartImage {
   }
 
   _showEmpty() {
-    replace(this._body, chooseButton([icon("image", 16), "Start image", el("span", { class: "muted" }, "optional, or drop one here")],
-      (files) => this._take(files), { kinds: "image/*", look: "generate-choose" }));
+    replace(
+      this._body,
+      chooseButton(
+        [icon("image", 16), "Start image", el("span", { class: "muted" }, "optional, or drop one here")],
+        (files) => this._take(files),
+        { kinds: "image/*", look: "generate-choose" },
+      ),
+    );
   }
 
   _showFile(file) {
@@ -55,8 +61,16 @@ export class StartImage {
       this._showEmpty();
       this._body.querySelector("button").focus();
     };
-    replace(this._body, el("img", { src: this._url, alt: "" }), el("span", { class: "cut small" }, file.name),
-      el("button", { class: "button quiet small", type: "button", "aria-label": "Remove the start image", onclick: remove }, icon("close", 16)));
+    replace(
+      this._body,
+      el("img", { src: this._url, alt: "" }),
+      el("span", { class: "cut small" }, file.name),
+      el(
+        "button",
+        { class: "button quiet small", type: "button", "aria-label": "Remove the start image", onclick: remove },
+        icon("close", 16),
+      ),
+    );
   }
 
   _tell(upload) {

@@ -21,12 +21,35 @@ export class Entry {
     this._bar = el("progress", { class: "progress", max: 100, hidden: true, "aria-label": `Progress of ${file.name}` });
     this._problem = el("p", { class: "problem", role: "alert" });
     this._extra = el("div", { class: "new-extra" });
-    this._remove = el("button", { class: "button quiet small", type: "button", "aria-label": `Remove ${file.name}`, onclick: () => this.remove() }, icon("close", 16));
-    this.element = el("li", { class: "new-entry" }, icon("file"),
-      el("div", { class: "new-entry-body" },
-        el("div", { class: "row between new-line" }, el("span", { class: "cut new-name", title: file.name }, file.name), this._state),
-        this._bar, this._problem, this._extra),
-      this._remove);
+    this._remove = el(
+      "button",
+      {
+        class: "button quiet small",
+        type: "button",
+        "aria-label": `Remove ${file.name}`,
+        onclick: () => this.remove(),
+      },
+      icon("close", 16),
+    );
+    this.element = el(
+      "li",
+      { class: "new-entry" },
+      icon("file"),
+      el(
+        "div",
+        { class: "new-entry-body" },
+        el(
+          "div",
+          { class: "row between new-line" },
+          el("span", { class: "cut new-name", title: file.name }, file.name),
+          this._state,
+        ),
+        this._bar,
+        this._problem,
+        this._extra,
+      ),
+      this._remove,
+    );
     this.upload.addEventListener("change", () => this._showUpload());
     this._tell(bytes(file.size));
   }
@@ -78,15 +101,25 @@ export class Entry {
 
   /** Let one choose the engine by hand where the name tells none. */
   offerEngines(names) {
-    if (!this._isRefused || this._choice || this.upload.state !== "waiting" || !names.length || this.file.size === 0) return;
-    this._choice = el("select", { class: "input new-engine", "aria-label": `Engine for ${this.file.name}`, onchange: () => {
-      if (!this._choice.value) return;
-      this.engine = this._choice.value;
-      this.fail("");
-      replace(this._extra);
-      this._onchange();
-      this.send();
-    } }, el("option", { value: "" }, "Choose an engine…"), names.map((name) => el("option", {}, name)));
+    if (!this._isRefused || this._choice || this.upload.state !== "waiting" || !names.length || this.file.size === 0)
+      return;
+    this._choice = el(
+      "select",
+      {
+        class: "input new-engine",
+        "aria-label": `Engine for ${this.file.name}`,
+        onchange: () => {
+          if (!this._choice.value) return;
+          this.engine = this._choice.value;
+          this.fail("");
+          replace(this._extra);
+          this._onchange();
+          this.send();
+        },
+      },
+      el("option", { value: "" }, "Choose an engine…"),
+      names.map((name) => el("option", {}, name)),
+    );
     replace(this._extra, this._choice);
   }
 
@@ -114,21 +147,46 @@ export class Entry {
 
   _found() {
     const { width, height, fps, duration: seconds, scenes, made_by: by, missing_files: missing } = this.facts;
-    const told = [width && `${width}×${height}`, fps && `${Number(fps.toFixed(3))} fps`, seconds && duration(seconds),
-      scenes.length > 1 && `${scenes.length} scenes`, by && `saved by ${by}`];
-    return [el("p", { class: "help" }, told.filter(Boolean).join(" · ")),
-      missing.length > 0 && el("div", { class: "new-missing" }, el("p", {}, "It needs files that it does not hold. Send them together in a zip:"),
-        el("ul", { class: "mono any" }, missing.map((name) => el("li", {}, name))))];
+    const told = [
+      width && `${width}×${height}`,
+      fps && `${Number(fps.toFixed(3))} fps`,
+      seconds && duration(seconds),
+      scenes.length > 1 && `${scenes.length} scenes`,
+      by && `saved by ${by}`,
+    ];
+    return [
+      el("p", { class: "help" }, told.filter(Boolean).join(" · ")),
+      missing.length > 0 &&
+        el(
+          "div",
+          { class: "new-missing" },
+          el("p", {}, "It needs files that it does not hold. Send them together in a zip:"),
+          el(
+            "ul",
+            { class: "mono any" },
+            missing.map((name) => el("li", {}, name)),
+          ),
+        ),
+    ];
   }
 
   /** A zip of several projects: ask which one. */
   _askProject(message) {
     this.fail(message);
     const names = /which of (.+)\.$/s.exec(message)?.[1].split(", ") ?? [];
-    const choice = el("select", { class: "input", "aria-label": `Project in ${this.file.name}`, onchange: () => {
-      this.projectFile = choice.value;
-      if (choice.value) this.look();
-    } }, el("option", { value: "" }, "Choose the project…"), names.map((name) => el("option", { value: name }, name)));
+    const choice = el(
+      "select",
+      {
+        class: "input",
+        "aria-label": `Project in ${this.file.name}`,
+        onchange: () => {
+          this.projectFile = choice.value;
+          if (choice.value) this.look();
+        },
+      },
+      el("option", { value: "" }, "Choose the project…"),
+      names.map((name) => el("option", { value: name }, name)),
+    );
     replace(this._extra, choice);
   }
 
@@ -146,7 +204,9 @@ export class Entry {
       this._timer = undefined;
       if (this.upload.state !== "sending") return;
       const { sent, file, rate: speed, secondsLeft } = this.upload;
-      this._tell([`${bytes(sent)} of ${bytes(file.size)}`, speed && rate(speed), eta(secondsLeft)].filter(Boolean).join(" · "));
+      this._tell(
+        [`${bytes(sent)} of ${bytes(file.size)}`, speed && rate(speed), eta(secondsLeft)].filter(Boolean).join(" · "),
+      );
     }, SOON);
   }
 

@@ -27,11 +27,32 @@ export class Group {
     this._button = el("button", { class: "button primary" });
     this._trouble = el("p", { class: "problem" });
     const own = Object.entries(presets).filter(([, preset]) => preset.renderer === engine && preset.available);
-    this.element = el("form", { class: "card new-group", "aria-labelledby": this._title.id, novalidate: true, onsubmit: (event) => this._submit(event),
-      onkeydown: (event) => this._onkey(event) },
-      el("div", { class: "stack" }, this._title, this._files, this._trouble,
-        el("div", { class: "fields" }, own.length > 0 && this._presets(own), this._options.frames), this._scene, this._form.element, this._options.element),
-      el("div", { class: "new-side" }, el("div", { class: "stack" }, this._verdict.element, this._problem, this._button)));
+    this.element = el(
+      "form",
+      {
+        class: "card new-group",
+        "aria-labelledby": this._title.id,
+        novalidate: true,
+        onsubmit: (event) => this._submit(event),
+        onkeydown: (event) => this._onkey(event),
+      },
+      el(
+        "div",
+        { class: "stack" },
+        this._title,
+        this._files,
+        this._trouble,
+        el("div", { class: "fields" }, own.length > 0 && this._presets(own), this._options.frames),
+        this._scene,
+        this._form.element,
+        this._options.element,
+      ),
+      el(
+        "div",
+        { class: "new-side" },
+        el("div", { class: "stack" }, this._verdict.element, this._problem, this._button),
+      ),
+    );
     this._learn();
   }
 
@@ -50,7 +71,11 @@ export class Group {
   update(entries) {
     const isSame = entries.length === this._entries.length && entries.every((entry, at) => entry === this._entries[at]);
     this._entries = entries;
-    if (!isSame) replace(this._files, entries.map((entry) => entry.element));
+    if (!isSame)
+      replace(
+        this._files,
+        entries.map((entry) => entry.element),
+      );
     text(this._title, `${engineName(this._engine)} · ${count(entries.length, "file")}`);
     this._options.showName(entries.length === 1 ? entries[0].file.name : null);
     this._showButton();
@@ -73,12 +98,20 @@ export class Group {
   }
 
   _presets(presets) {
-    this._preset = el("select", { class: "input", onchange: () => {
-      const chosen = presets[Number(this._preset.value)]?.[1];
-      this._form.fill(chosen?.args ?? {});
-      text(this._presetHelp, chosen?.description ?? "");
-      this._check();
-    } }, el("option", { value: "" }, "None"), presets.map(([name], at) => el("option", { value: at }, name)));
+    this._preset = el(
+      "select",
+      {
+        class: "input",
+        onchange: () => {
+          const chosen = presets[Number(this._preset.value)]?.[1];
+          this._form.fill(chosen?.args ?? {});
+          text(this._presetHelp, chosen?.description ?? "");
+          this._check();
+        },
+      },
+      el("option", { value: "" }, "None"),
+      presets.map(([name], at) => el("option", { value: at }, name)),
+    );
     const { element } = labelled("Preset", this._preset);
     this._presetHelp = element.querySelector(".help");
     return element;
@@ -104,9 +137,15 @@ export class Group {
       this._cameras = scene;
     }
     if (!scene) return void text(this._scene, "");
-    const size = `${scene.width}×${scene.height}${scene.resolution_percentage === 100 ? "" : ` at ${scene.resolution_percentage}%`}`;
-    const facts = [`frames ${scene.start_frame} to ${scene.end_frame}${scene.frame_step > 1 ? `, every ${scene.frame_step}` : ""}`,
-      size, `${scene.fps} fps`, scene.engine, scene.camera ? `camera ${scene.camera}` : "no camera"];
+    const percent = scene.resolution_percentage === 100 ? "" : ` at ${scene.resolution_percentage}%`;
+    const size = `${scene.width}×${scene.height}${percent}`;
+    const facts = [
+      `frames ${scene.start_frame} to ${scene.end_frame}${scene.frame_step > 1 ? `, every ${scene.frame_step}` : ""}`,
+      size,
+      `${scene.fps} fps`,
+      scene.engine,
+      scene.camera ? `camera ${scene.camera}` : "no camera",
+    ];
     text(this._scene, `Scene ${scene.name}: ${facts.join(" · ")}`);
   }
 
@@ -119,7 +158,13 @@ export class Group {
 
   _bodies(entries) {
     const [args, fields] = [this._form.values(), this._options.values()];
-    return entries.map((entry) => ({ ...fields, renderer: this._engine, args, upload: entry.upload.id, project_file: entry.projectFile }));
+    return entries.map((entry) => ({
+      ...fields,
+      renderer: this._engine,
+      args,
+      upload: entry.upload.id,
+      project_file: entry.projectFile,
+    }));
   }
 
   /** Let the node say, without adding anything, whether and where these jobs could run. */

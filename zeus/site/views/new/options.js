@@ -1,4 +1,4 @@
-// What every job has beside its engine's arguments: name, frames, priority, version, sharing out, and what it waits for.
+// What a job has beside its engine's arguments: name, frames, priority, version, sharing, and what it waits for.
 import { el, replace } from "../../dom.js";
 import { labelled } from "../../form.js";
 import { hasEnded, jobs } from "../../jobs.js";
@@ -9,7 +9,16 @@ export class Options {
   constructor(engine, onchange) {
     this._onchange = onchange;
     this._after = [];
-    const number = (props) => el("input", { class: "input", type: "number", step: 1, inputmode: "numeric", autocomplete: "off", oninput: onchange, ...props });
+    const number = (props) =>
+      el("input", {
+        class: "input",
+        type: "number",
+        step: 1,
+        inputmode: "numeric",
+        autocomplete: "off",
+        oninput: onchange,
+        ...props,
+      });
     this._controls = {
       name: el("input", { class: "input", type: "text", maxlength: 200, autocomplete: "off", oninput: onchange }),
       start_frame: number({ min: -1048574, max: 1048574 }),
@@ -18,19 +27,51 @@ export class Options {
       renderer_version: el("select", { class: "input", onchange }, el("option", { value: "" }, "Automatic")),
       depends_on: el("select", { class: "input", onchange: () => this._addWait(), onfocus: () => this._offer() }),
     };
-    const help = { priority: "0 to 100; the higher one runs first.", depends_on: "Jobs that must finish before this one begins." };
-    const words = { name: "Name", start_frame: "First frame", end_frame: "Last frame", priority: "Priority", renderer_version: "Version", depends_on: "Runs after" };
-    this._fields = Object.fromEntries(Object.entries(this._controls).map(([key, control]) => [key, labelled(words[key], control, help[key])]));
+    const help = {
+      priority: "0 to 100; the higher one runs first.",
+      depends_on: "Jobs that must finish before this one begins.",
+    };
+    const words = {
+      name: "Name",
+      start_frame: "First frame",
+      end_frame: "Last frame",
+      priority: "Priority",
+      renderer_version: "Version",
+      depends_on: "Runs after",
+    };
+    this._fields = Object.fromEntries(
+      Object.entries(this._controls).map(([key, control]) => [key, labelled(words[key], control, help[key])]),
+    );
     this._chips = el("ul", { class: "row new-chips" });
     this._fields.depends_on.element.append(this._chips);
     this._split = el("input", { type: "checkbox", id: `split-${engine}`, onchange });
-    const split = el("div", { class: "field" }, el("div", { class: "check" }, this._split, el("label", { class: "label", for: `split-${engine}` }, "Share it among nodes")),
-      el("p", { class: "help" }, "Each node takes a part. A node alone makes all of it."));
-    const { name, start_frame: start, end_frame: end, priority, renderer_version: version, depends_on: after } = this._fields;
+    const split = el(
+      "div",
+      { class: "field" },
+      el(
+        "div",
+        { class: "check" },
+        this._split,
+        el("label", { class: "label", for: `split-${engine}` }, "Share it among nodes"),
+      ),
+      el("p", { class: "help" }, "Each node takes a part. A node alone makes all of it."),
+    );
+    const {
+      name,
+      start_frame: start,
+      end_frame: end,
+      priority,
+      renderer_version: version,
+      depends_on: after,
+    } = this._fields;
     this.frames = [start.element, end.element];
     this._hideFrames(true);
-    this.element = el("details", { class: "more" }, el("summary", {}, "Job options"),
-      el("div", { class: "fields" }, name.element, priority.element, version.element, split, after.element));
+    this.element = el(
+      "details",
+      { class: "more" },
+      el("summary", {}, "Job options"),
+      el("div", { class: "fields" }, name.element, priority.element, version.element, split, after.element),
+    );
     this._offer();
   }
 
@@ -90,9 +131,14 @@ export class Options {
   }
 
   _offer() {
-    const open = jobs.list.filter((job) => !hasEnded(job) && !job.parent && !this._after.some((each) => each.id === job.id));
-    replace(this._controls.depends_on, el("option", { value: "" }, open.length ? "Choose a job…" : "No job to wait for"),
-      open.slice(0, OFFERED).map((job) => el("option", { value: job.id }, job.name)));
+    const open = jobs.list.filter(
+      (job) => !hasEnded(job) && !job.parent && !this._after.some((each) => each.id === job.id),
+    );
+    replace(
+      this._controls.depends_on,
+      el("option", { value: "" }, open.length ? "Choose a job…" : "No job to wait for"),
+      open.slice(0, OFFERED).map((job) => el("option", { value: job.id }, job.name)),
+    );
   }
 
   _addWait() {
@@ -102,12 +148,29 @@ export class Options {
   }
 
   _showWaits() {
-    replace(this._chips, this._after.map((job) => el("li", {}, el("button", {
-      class: "button small", type: "button", "aria-label": `Do not wait for ${job.name}`, onclick: () => {
-        this._after = this._after.filter((each) => each !== job);
-        this._showWaits();
-      },
-    }, el("span", { class: "cut new-chip" }, job.name), " ×"))));
+    replace(
+      this._chips,
+      this._after.map((job) =>
+        el(
+          "li",
+          {},
+          el(
+            "button",
+            {
+              class: "button small",
+              type: "button",
+              "aria-label": `Do not wait for ${job.name}`,
+              onclick: () => {
+                this._after = this._after.filter((each) => each !== job);
+                this._showWaits();
+              },
+            },
+            el("span", { class: "cut new-chip" }, job.name),
+            " ×",
+          ),
+        ),
+      ),
+    );
     this._offer();
     this._onchange();
   }

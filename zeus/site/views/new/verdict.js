@@ -5,12 +5,20 @@ import { icon } from "../../icons.js";
 export class Verdict {
   constructor() {
     this._list = el("ul", { class: "new-nodes" });
-    this.element = el("section", { class: "stack new-verdict", "aria-live": "polite" }, el("h3", {}, "Where it can run"), this._list);
+    this.element = el(
+      "section",
+      { class: "stack new-verdict", "aria-live": "polite" },
+      el("h3", {}, "Where it can run"),
+      this._list,
+    );
     this.wait(false);
   }
 
   wait(isSending) {
-    replace(this._list, el("li", { class: "muted small" }, isSending ? "Checked as soon as the file is here." : "Nothing to check yet."));
+    replace(
+      this._list,
+      el("li", { class: "muted small" }, isSending ? "Checked as soon as the file is here." : "Nothing to check yet."),
+    );
   }
 
   /** There is something to put right first, and it is told elsewhere. */
@@ -24,9 +32,22 @@ export class Verdict {
     for (const { nodes: each } of found) {
       for (const { node, reasons } of each) nodes.set(node, new Set([...(nodes.get(node) ?? []), ...reasons]));
     }
-    replace(this._list, [...nodes].map(([node, reasons]) => el("li", { class: `new-node ${reasons.size ? "is-no" : "is-yes"}` },
-      icon(reasons.size ? "close" : "check", 16),
-      el("div", {}, el("span", { class: "any" }, node), [...reasons].map((reason) => el("p", { class: "help any" }, reason)),
-        !reasons.size && el("span", { class: "unseen" }, " can run it")))));
+    replace(
+      this._list,
+      [...nodes].map(([node, reasons]) =>
+        el(
+          "li",
+          { class: `new-node ${reasons.size ? "is-no" : "is-yes"}` },
+          icon(reasons.size ? "close" : "check", 16),
+          el(
+            "div",
+            {},
+            el("span", { class: "any" }, node),
+            [...reasons].map((reason) => el("p", { class: "help any" }, reason)),
+            !reasons.size && el("span", { class: "unseen" }, " can run it"),
+          ),
+        ),
+      ),
+    );
   }
 }

@@ -1,0 +1,362 @@
+"""Running a task at a peer: its input goes there, its share is followed, its files come home, all under a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zeus.child import uncancelled
+from zeus.dispatch import Reports
+from zeus.dispatch.inputs import UNUSABLE, Inputs
+from zeus.dispatch.local import Attempt
+from zeus.dispatch.remote import Book, Patience, Peer, PeerDamaged, Remote, add_share, lost
+from zeus.dispatch.share import Share
+from zeus.dispatch.watch import Watch
+from zeus.errors import Conflict, NodeLost, NoSpace, TaskFailed, ZeusError
+from zeus.files import Files
+from zeus.model import Assignment, Job, NewJob, Place
+from zeus.peers.connection import ServerRefused, ServerUnreachable
+from zeus.store import Store
+from zeus.wire import JobView, Portrait
+
+log = logging.getLogger(__name__)
+PULLS = 8
+"""Files that are fetched at once, of all shares together: each holds some of this node's memory."""
+LONGEST_POLL = 20.0
+"""Seconds that a peer is asked to wait for news: a third of a lease where that is less."""
+
+
+class Lease:
+    """How long a peer may give no sign of life: `seconds`, and `grace` besides before its first one."""
+
+    def __init__(self, seen: Callable[[], float], seconds: float, grace: float) -> None:
+        self._seen = seen
+        self._seconds = seconds
+        self._begun = time.monotonic()
+        self._grace = grace
+
+    @property
+    def left(self) -> float:
+        """Seconds until it ends."""
+        seen = self._seen()
+        last = seen if seen > self._begun else self._begun + self._grace
+        return last + self._seconds - time.monotonic()
+
+
+class PeerDispatcher:
+    """Runs tasks at the nodes that this one trusts; see `zeus.dispatch.Dispatcher`.
+
+    `makes_more` says of a job whether its engine makes files of all frames at the end. `lease` and `grace` in seconds.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        store: Store,
+        files: Files,
+        inputs: Inputs,
+        patience: Patience,
+        makes_more: Callable[[NewJob], bool],
+        *,
+        lease: float,
+        grace: float,
+        log_bytes: int,
+    ) -> None:
+        self._book = book
+        self._store = store
+        self._files = files
+        self._inputs = inputs
+        self._patience = patience
+        self._makes_more = makes_more
+        self._lease = lease
+        self._grace = grace
+        self._log_bytes = log_bytes
+        self._pulls = asyncio.Semaphore(PULLS)
+        self._shares: dict[tuple[str, str], Share] = {}
+        self._watches: dict[str, Watch] = {}
+        self._alive: dict[str, float] = {}
+        self._disowned: set[asyncio.Task[None]] = set()
+
+    def places(self) -> list[Place]:
+        return [self._place(peer, peer.portrait) for peer in self._book.online() if peer.portrait is not None]
+
+    def look(self, node: str, job_id: str) -> None:
+        """A node says that a share there has changed."""
+        if (share := self._shares.get((node, job_id))) is not None:
+            share.hear(None)
+
+    async def close(self) -> None:
+        """Listen no more."""
+        for task in self._disowned:
+            task.cancel()
+        closing = (watch.close() for watch in self._watches.values())
+        await asyncio.gather(*self._disowned, *closing, return_exceptions=True)
+
+    async def run(self, assignment: Assignment, job: Job, attempt: int, reports: Reports) -> Path:
+        sent = await self._store.sent(assignment.task.id)
+        again = sent is not None and sent.attempt == attempt
+        run = _Run(self, assignment, job, attempt, reports, sent.job_id if sent is not None and again else None)
+        async with self._attempt(job, attempt, again) as run.folder:
+            await run.folder.log.write(job.notes)
+            lease = Lease(lambda: self._seen(run.node), self._lease, self._grace if again else 0.0)
+            try:
+                await self._under(lease, run.work(), run.name)
+            except Exception as error:
+                wrapped = _wrap(error, run.name)
+                goes_on = "; the task goes elsewhere" if isinstance(wrapped, NodeLost) else ""
+                await run.folder.log.note(f"failed: {wrapped.message.rstrip('.')}{goes_on}")
+                raise wrapped from error
+            return run.folder.out
+
+    def peer(self, node: str) -> Peer:
+        """A peer that is used now. Raises ServerUnreachable."""
+        peer = self._book.get(node)
+        if peer is None:
+            raise ServerUnreachable("The node is not known any more.")
+        return peer
+
+    def remote(self, node: str, job_id: str) -> Remote:
+        """A job at a peer."""
+        return Remote(lambda: self.peer(node), job_id, self._patience)
+
+    def _place(self, peer: Peer, portrait: Portrait) -> Place:
+        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart,
+        and those that have ended since the peer said so leave their place at once.
+        """
+        own = [task for task in portrait.tasks if task.origin == self._store.uuid]
+        mine = Counter(task.renderer for task in own)
+        engines = portrait.engines
+        gpus = [gpu for gpu in portrait.status.gpus if gpu.index is not None]
+        return Place(
+            node=peer.name,
+            free=portrait.free + len(own),
+            engines={name: each.free + mine[name] for name, each in engines.items()},
+            unable={name: each.reason or "it does not say why" for name, each in engines.items() if not each.available},
+            gpus={gpu.index or 0: gpu.memory_total or 0 for gpu in gpus},
+            taken={gpu.index or 0: gpu.job for gpu in gpus if gpu.job is not None},
+            peer=peer.id,
+            versions={name: tuple(version.version for version in each.versions) for name, each in engines.items()},
+            models=frozenset(model for each in engines.values() for model in each.models),
+            tags=frozenset(portrait.tags),
+            pace={name: each.seconds for name, each in engines.items() if each.seconds},
+            score=portrait.benchmark or 0.0,
+            memory=portrait.status.memory_total,
+        )
+
+    def _seen(self, node: str) -> float:
+        """When a peer gave its last sign of life, by time.monotonic()."""
+        peer = self._book.get(node)
+        return max(self._alive.get(node, 0.0), (peer.seen or 0.0) if peer is not None else 0.0)
+
+    async def _under(self, lease: Lease, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do some work for as long as its lease lasts. Raises NodeLost, and what it raises itself."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                if lease.left <= 0:
+                    raise NodeLost(f"Node {name} did not answer for {self._lease:g} s.")
+                await asyncio.wait([task], timeout=lease.left)
+            task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, node: str, job_id: str, share: Share) -> AsyncIterator[None]:
+        """Have a share hear what is new of it."""
+        watch = self._watches.get(node)
+        if watch is None:
+            wait = max(1.0, min(LONGEST_POLL, self._lease / 3))
+            watch = self._watches[node] = Watch(lambda: self.peer(node), wait, lambda: self._take_sign(node))
+        self._shares[node, job_id] = share
+        watch.listen(job_id, share.hear)
+        try:
+            yield
+        finally:
+            del self._shares[node, job_id]
+            await watch.leave(job_id)
+
+    def _take_sign(self, node: str) -> None:
+        self._alive[node] = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def _attempt(self, job: Job, number: int, again: bool) -> AsyncIterator[Attempt]:
+        attempt = Attempt(self._files, job, number, self._log_bytes, again=again)
+        try:
+            await uncancelled(asyncio.to_thread(attempt.open))
+            yield attempt
+        finally:
+            await uncancelled(asyncio.to_thread(attempt.close))
+
+    def disown(self, adding: asyncio.Task[JobView], node: str, job: Job) -> None:
+        """Nobody waits any more for the answer to a share that was offered; if it was taken, its peer hears."""
+        task = asyncio.create_task(self._disown(adding, node, job))
+        self._disowned.add(task)
+        task.add_done_callback(self._disowned.discard)
+
+    async def _disown(self, adding: asyncio.Task[JobView], node: str, job: Job) -> None:
+        with contextlib.suppress(ZeusError, TimeoutError):
+            view = await asyncio.wait_for(adding, self._lease)
+            await self._store.owe(node, view.id, job.id)
+
+
+class _Run:
+    """One attempt: shares of one task, one after another, until all that it asks for is here."""
+
+    folder: Attempt
+
+    def __init__(
+        self, peers: PeerDispatcher, assignment: Assignment, job: Job, attempt: int, reports: Reports, sent: str | None
+    ) -> None:
+        self.node = assignment.place.peer
+        self.name = assignment.place.node
+        self._peers = peers
+        self._task = assignment.task
+        self._job = job
+        self._attempt = attempt
+        self._reports = reports
+        self._sent = sent
+        self._done = set(reports.done)
+
+    async def work(self) -> None:
+        store = self._peers._store
+        if self._sent is not None:
+            await self.folder.log.note(f"taken up again: it is job {self._sent} of node {self.name}")
+            await self._follow(self._sent, await self._asked_of(self._sent))
+        else:
+            await self._next(self._spans())
+        while self._job.publishes == "each" and (left := self._spans(first=False)):
+            await store.end_sent(self._task)
+            await self._next(left)
+
+    def _span(self) -> range:
+        start, end = self._task.start_frame, self._task.end_frame
+        return self._job.frames if start is None or end is None else range(start, end + 1, self._job.frame_step)
+
+    async def _asked_of(self, job_id: str) -> range:
+        """The frames that a share was asked for before a restart: others may have taken over the last of them since."""
+        view, span = await self._peers.remote(self.node, job_id).view(), self._span()
+        first, last = view.start_frame, view.end_frame
+        if first is None or last is None or first not in span or (last not in span and last < span[-1]):
+            return span
+        return range(first, last + 1, span.step)
+
+    def _spans(self, *, first: bool = True) -> list[range]:
+        """The runs of frames that are missing. Before the first share: all in one where more is made of them."""
+        span = self._span()
+        if self._job.publishes != "each" or not span or (first and self._makes_more()):
+            return [span] if first else []
+        return _runs(span, self._done)
+
+    def _makes_more(self) -> bool:
+        return self._job.parent is None and self._peers._makes_more(self._job)
+
+    async def _next(self, spans: list[range]) -> None:
+        if spans:
+            await self._follow(await self._offer(spans[0]), spans[0])
+
+    async def _follow(self, job_id: str, span: range) -> None:
+        peers = self._peers
+        remote = peers.remote(self.node, job_id)
+        share = Share(remote, self.name, self._job, span, self._done, self._reports, self.folder, peers._pulls,
+                      peers._lease)  # fmt: skip
+        async with peers.listening(self.node, job_id, share):
+            await share.follow()
+
+    async def _offer(self, span: range) -> str:
+        """Have the peer take a share; its id there, which is on record then."""
+        peers, peer = self._peers, self._peers.peer(self.node)
+        await self.folder.log.note(f"goes to node {self.name}")
+        given = await peers._inputs.give(self._job, peer, self._tell_sent)
+        try:
+            return await self._offer_with(span, given)
+        except TaskFailed as error:
+            if error.code != UNUSABLE or "shared" not in given:
+                raise
+        await self.folder.log.note("its input is not to be seen there in the shared folder, and is sent")
+        return await self._offer_with(span, await peers._inputs.give(self._job, peer, self._tell_sent, copy=True))
+
+    async def _offer_with(self, span: range, given: Mapping[str, Any]) -> str:
+        peers = self._peers
+        key = f"{self._job.id}.{self._attempt}.{span.start if span else ''}"
+        adding = asyncio.create_task(self._taken(span, given, key))
+        try:
+            view = await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            peers.disown(adding, self.node, self._job)
+            raise
+        await uncancelled(self._record(view))
+        await self.folder.log.note(f"it is job {view.id} of node {self.name}")
+        return view.id
+
+    async def _taken(self, span: range, given: Mapping[str, Any], key: str) -> JobView:
+        """The peer's answer to the offer. Raises TaskFailed where it finds something wrong with the job."""
+        peers, fields = self._peers, self._fields(span, given)
+        try:
+            view = await peers._patience(lambda: add_share(peers.peer(self.node), fields, key))
+        except ServerRefused as error:
+            if error.status == 400:
+                raise TaskFailed(error.message, code=error.code) from error
+            raise
+        if not view.id or len(view.id) > 64 or not view.id.replace("-", "").isalnum():
+            raise PeerDamaged("It gives a job an id that cannot be.")
+        return view
+
+    async def _record(self, view: JobView) -> None:
+        if not await self._peers._store.put_sent(self._task, self._attempt, self.node, view.id):
+            raise Conflict("Another attempt has taken over.", code="attempt_over")
+
+    def _fields(self, span: range, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What add_job is told."""
+        job = self._job
+        fields: dict[str, Any] = {
+            "name": job.name, "renderer": job.renderer, "renderer_version": job.renderer_version,
+            "args": msgspec.json.decode(job.args), "priority": job.priority, "max_attempts": 1,
+            "share": {"node": self._peers._store.uuid, "job_id": job.id, "attempt": self._attempt}, **given,
+        }  # fmt: skip
+        if span:
+            fields |= {"start_frame": span[0], "end_frame": span[-1]}
+        return fields
+
+    def _tell_sent(self, done: int, size: int | None) -> None:
+        percent = 100 * done // size if size else 0
+        self._reports.progress(0.0, f"sending the input to {self.name}: {percent} %", None)
+
+
+def _runs(span: range, done: set[int]) -> list[range]:
+    """The runs of a span's frames that are not done."""
+    runs: list[range] = []
+    for number in span:
+        if number in done:
+            continue
+        if runs and runs[-1].stop == number:
+            runs[-1] = range(runs[-1].start, number + span.step, span.step)
+        else:
+            runs.append(range(number, number + span.step, span.step))
+    return runs
+
+
+def _wrap(error: Exception, name: str) -> ZeusError:
+    """An error as the job shows it, with the name of the node."""
+    if isinstance(error, ServerRefused | ServerUnreachable):
+        error = lost(error)
+    if isinstance(error, TaskFailed):
+        text = error.message if error.message.startswith(f"Node {name} ") else f"Node {name}: {error.message}"
+        made = type(error)(text, code=error.code)
+        made.retry = error.retry
+        return made
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace()
+    if isinstance(error, ZeusError):
+        return error
+    log.error("the work at node %s failed in a way that is not explained", name, exc_info=error)
+    return TaskFailed(f"Unexpected: {type(error).__name__}; the node's own log says more.", code="internal_error")
