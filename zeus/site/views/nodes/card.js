@@ -131,7 +131,7 @@ function engines(found) {
 }
 
 /** An engine's name, whether it works, and how fast it is. */
-export function engineHead(name, engine, seconds = null) {
+function engineHead(name, engine, seconds = null) {
   const pace = seconds ? `${duration(seconds)} a frame` : "";
   return el("div", { class: "node-line" }, el("strong", {}, engineName(name)),
     engine.available ? el("span", { class: "muted small numbers" }, pace) : el("span", { class: "node-no small any" }, engine.reason ?? "It cannot run here."));

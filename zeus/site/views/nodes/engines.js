@@ -2,10 +2,10 @@
 import { get, post, url } from "../../api.js";
 import { ask } from "../../dialog.js";
 import { el, replace, text } from "../../dom.js";
-import { bytes } from "../../format.js";
+import { bytes, duration, engineName } from "../../format.js";
 import { icon } from "../../icons.js";
 import { tell, toast } from "../../notices.js";
-import { engineHead, once } from "./card.js";
+import { once } from "./card.js";
 
 const SOURCES = { configured: "from the settings", managed: "installed by Zeus", bundled: "comes with Zeus", path: "the machine's own", builtin: "built in" };
 const STATES = { waiting: "Waits for others", downloading: "Downloading", verifying: "Checking it", unpacking: "Unpacking", checking: "Trying it out", installed: "Installed", failed: "Failed" };
@@ -46,28 +46,31 @@ export class OwnEngines {
 class Row {
   constructor(name, onchange) {
     Object.assign(this, { _name: name, _onchange: onchange, isBusy: false });
-    this._head = el("div", {});
+    this._version = el("span", { class: "muted node-version numbers" });
+    this._pace = el("span", { class: "muted numbers" });
+    this._reason = el("p", { class: "node-no small any" });
     this._downloads = el("div", { class: "node-downloads" });
-    this._summary = el("summary", {});
     this._versions = el("ul", { class: "node-list" });
     this._install = el("div", { class: "node-install" });
-    this._more = el("details", { class: "more small", ontoggle: () => this._more.open && this._offer() }, this._summary, el("div", { class: "node-part" }, this._versions, this._install));
-    this.element = el("li", { class: "node-engine" }, this._head, this._downloads, this._more);
+    this._more = el("details", { class: "more", ontoggle: () => this._more.open && this._offer() },
+      el("summary", {}, el("strong", {}, engineName(name)), this._version, this._pace), el("div", { class: "node-part small" }, this._versions, this._install));
+    this.element = el("li", { class: "node-engine" }, this._more, this._reason, this._downloads);
   }
 
   update(engine, seconds) {
     this.isBusy = engine.downloads.some((each) => !["failed", "installed"].includes(each.state));
-    once(this._head, [engine.available, engine.reason, seconds], () => engineHead(this._name, engine, seconds));
+    text(this._pace, seconds ? `${duration(seconds)} a frame` : "");
+    text(this._reason, engine.available ? "" : engine.reason ?? "It cannot run here.").hidden = engine.available;
     const [first, ...rest] = engine.versions.map((each) => each.version);
-    text(this._summary, first ? `Version ${first}${rest.length ? ` and ${rest.length} more` : ""}` : "No version installed");
-    once(this._versions, engine.versions, () => engine.versions.map((each) => this._version(each)));
+    text(this._version, first ? `${first}${rest.length ? ` and ${rest.length} more` : ""}` : "none installed");
+    once(this._versions, engine.versions, () => engine.versions.map((each) => this._entry(each)));
     this._showDownloads(engine.downloads);
     const failed = JSON.stringify(engine.versions);
     if (this._known !== undefined && this._known !== failed && this._more.open) this._offer();
     this._known = failed;
   }
 
-  _version({ version, source }) {
+  _entry({ version, source }) {
     const remove = async () => {
       const isWanted = await ask({ title: `Remove ${this._name} ${version}?`, text: "Jobs that ask for this version need another one or wait until it is installed again.", action: "Remove", danger: true });
       if (!isWanted) return;

@@ -2,16 +2,19 @@
 import { post } from "../../api.js";
 import { ask } from "../../dialog.js";
 import { el } from "../../dom.js";
-import { bytes } from "../../format.js";
+import { bytes, count } from "../../format.js";
 import { tell } from "../../notices.js";
 import { once } from "./card.js";
 
 const STATES = { absent: ["Not here", ""], pulling: ["Pulling", "accent"], here: ["Here", ""], loading: ["Loading", "accent"], ready: ["Ready", "good"], fault: ["Fault", "bad"] };
 
+/** Whether a model is of interest without being looked for. */
+const isNear = (model) => model.state !== "absent" || model.is_default;
+
 export class OwnModels {
   constructor({ onchange }) {
     this._onchange = onchange;
-    this._list = el("div", {});
+    this._list = el("div", { class: "node-part" });
     this.element = el("div", { class: "node-part", hidden: true }, el("h3", {}, "Models"), this._list);
     this.isBusy = false;
   }
@@ -20,7 +23,10 @@ export class OwnModels {
   update(models) {
     this.element.hidden = !models.length;
     this.isBusy = models.some((each) => each.state === "pulling" || each.state === "loading");
-    once(this._list, models, () => el("ul", { class: "node-list" }, models.map((model) => this._row(model))));
+    const [near, far] = [models.filter(isNear), models.filter((model) => !isNear(model))];
+    const rows = (some) => el("ul", { class: "node-list" }, some.map((model) => this._row(model)));
+    once(this._list, models, () => [near.length > 0 && rows(near), far.length > 0 && el("details", { class: "more node-far", dataset: { name: "far" } },
+      el("summary", { dataset: { name: "far models" } }, `${count(far.length, "model")} not here`), rows(far))]);
   }
 
   _row(model) {
