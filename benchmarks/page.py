@@ -17,7 +17,7 @@ from typing import Any
 
 from client import connect, request
 from contestants import Server, zeus
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import CDPSession, Page, async_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -131,20 +131,20 @@ async def measure(page: Page, url: str, count: int, seconds: float, figures: Fig
         await page.locator(f'.job-list[aria-rowcount="{count + 1}"]').wait_for(timeout=HANG * 1000)
     figures.first.append(time.perf_counter() - started)
     await page.wait_for_timeout(2000)
-    before = await computed(page)
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before = await computed(session)
     found: dict[str, list[float]] = await page.evaluate(SCROLL, seconds)
-    figures.busy.append(1000 * (await computed(page) - before) / len(found["frames"]))
+    figures.busy.append(1000 * (await computed(session) - before) / len(found["frames"]))
+    await session.detach()
     figures.rounds.append(found["frames"])
     figures.long.append(found["long"])
     figures.elements = await page.evaluate("document.querySelectorAll('*').length")
 
 
-async def computed(page: Page) -> float:
+async def computed(session: CDPSession) -> float:
     """Seconds that the page's thread has computed: unlike a frame's time, whatever else the machine does."""
-    session = await page.context.new_cdp_session(page)
-    await session.send("Performance.enable", {"timeDomain": "threadTicks"})
     told = await session.send("Performance.getMetrics")
-    await session.detach()
     return float(next(each["value"] for each in told["metrics"] if each["name"] == "TaskDuration"))
 
 

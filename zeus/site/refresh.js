@@ -7,6 +7,7 @@ export class Refresh {
     this._stop = new AbortController();
     this._wanted = undefined;
     this._had = undefined;
+    this._round = 0;
     this._last = -Infinity;
     this._timer = 0;
     this._isBusy = false;
@@ -21,7 +22,7 @@ export class Refresh {
 
   /** What was had is stale, whatever its version. */
   again() {
-    this._had = undefined;
+    this._round += 1;
     this._next();
   }
 
@@ -30,14 +31,18 @@ export class Refresh {
     clearTimeout(this._timer);
   }
 
+  get _version() {
+    return `${this._round} ${this._wanted}`;
+  }
+
   _next() {
     clearTimeout(this._timer);
-    if (this._isBusy || this._stop.signal.aborted || document.hidden || this._wanted === undefined || this._wanted === this._had) return;
+    if (this._isBusy || this._stop.signal.aborted || document.hidden || this._wanted === undefined || this._version === this._had) return;
     this._timer = setTimeout(() => this._run(), Math.max(0, this._last + this.pause - Date.now()));
   }
 
   async _run() {
-    const version = this._wanted;
+    const version = this._version;
     this._isBusy = true;
     this._last = Date.now();
     try {

@@ -112,7 +112,7 @@ export class VirtualList {
   /** What is in sight, counted from the place's upper edge, in its own pixels: a zoomed page's are larger. */
   _view() {
     const [box, [above, below]] = [this._place.getBoundingClientRect(), this._inset()];
-    const zoom = box.width / this._place.offsetWidth || 1;
+    const zoom = (this._zoom = box.width / this._place.offsetWidth || 1);
     const around = this._scroller?.getBoundingClientRect() ?? { top: 0, bottom: innerHeight };
     return { top: (around.top - box.top) / zoom + above, bottom: (around.bottom - box.top) / zoom - below };
   }
@@ -128,7 +128,8 @@ export class VirtualList {
   _scrollBy(pixels) {
     if (!pixels) return;
     this._measure();
-    (this._scroller ?? window).scrollBy({ top: pixels, behavior: "instant" });
+    const top = this._scroller ? pixels : pixels * this._zoom; // the window does not count in a zoomed page's pixels
+    (this._scroller ?? window).scrollBy({ top, behavior: "instant" });
   }
 
   /** Take the rows of entries that are out of sight, for others. */

@@ -1,7 +1,7 @@
 // A job's frames: a grid that fills in, and one of them large.
 import { get, jobUrl } from "../../api.js";
 import { el, replace, text, uniqueId } from "../../dom.js";
-import { count, duration } from "../../format.js";
+import { count, duration, pace } from "../../format.js";
 import { icon } from "../../icons.js";
 import { statusWord } from "../../jobparts.js";
 import { Refresh } from "../../refresh.js";
@@ -79,8 +79,8 @@ export class Frames {
     const made = this._frames.filter((frame) => frame.state === "finished");
     const failed = this._frames.filter((frame) => frame.state === "failed").length;
     const times = made.map((frame) => frame.seconds).filter((each) => each !== null);
-    const pace = times.length ? `${duration(times.reduce((sum, each) => sum + each, 0) / times.length)} a frame` : "";
-    const parts = [`${made.length.toLocaleString("en-GB")} of ${count(this._frames.length, "frame")}`, failed && `${failed} failed`, pace];
+    const speed = times.length ? pace(times.reduce((sum, each) => sum + each, 0) / times.length) : "";
+    const parts = [`${made.length.toLocaleString("en-GB")} of ${count(this._frames.length, "frame")}`, failed && `${failed} failed`, speed];
     text(this._told, parts.filter(Boolean).join(" · "));
   }
 

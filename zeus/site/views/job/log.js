@@ -96,10 +96,11 @@ export class Log {
     const isShared = this._job.children.length > 0;
     text(this._empty, this._job.attempt ? "" : isShared ? "Each of its pieces has a log of its own." : "There is no log before the job has begun.");
     while (!stop.signal.aborted) {
+      let isWhole = false;
       try {
         if (!this._job.attempt) return this._take(await get(jobUrl(this._id, "logs"), { signal: stop.signal }), true);
         await this._read(stop.signal);
-        if (hasEnded(this._job)) return;
+        isWhole = true;
       } catch (error) {
         if (stop.signal.aborted) return;
         if (error.status) {
@@ -110,6 +111,7 @@ export class Log {
       }
       await connection.whenBack(stop.signal).catch(() => {});
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (isWhole && hasEnded(this._job)) return; // the end of a job is told here a little after its log's
     }
   }
 

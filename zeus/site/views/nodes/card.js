@@ -2,7 +2,7 @@
 import { request } from "../../api.js";
 import { ask } from "../../dialog.js";
 import { el, replace, text } from "../../dom.js";
-import { ago, bytes, count, duration, engineName } from "../../format.js";
+import { ago, bytes, count, engineName, pace } from "../../format.js";
 import { icon } from "../../icons.js";
 import { tell } from "../../notices.js";
 
@@ -132,9 +132,8 @@ function engines(found) {
 
 /** An engine's name, whether it works, and how fast it is. */
 function engineHead(name, engine, seconds = null) {
-  const pace = seconds ? `${duration(seconds)} a frame` : "";
   return el("div", { class: "node-line" }, el("strong", {}, engineName(name)),
-    engine.available ? el("span", { class: "muted small numbers" }, pace) : el("span", { class: "node-no small any" }, engine.reason ?? "It cannot run here."));
+    engine.available ? el("span", { class: "muted small numbers" }, seconds && pace(seconds)) : el("span", { class: "node-no small any" }, engine.reason ?? "It cannot run here."));
 }
 
 /** Versions in a line, the first few; the rest behind a word. */

@@ -2,7 +2,7 @@
 import { get, post, url } from "../../api.js";
 import { ask } from "../../dialog.js";
 import { el, replace, text } from "../../dom.js";
-import { bytes, duration, engineName } from "../../format.js";
+import { bytes, engineName, pace } from "../../format.js";
 import { icon } from "../../icons.js";
 import { tell, toast } from "../../notices.js";
 import { once } from "./card.js";
@@ -59,7 +59,7 @@ class Row {
 
   update(engine, seconds) {
     this.isBusy = engine.downloads.some((each) => !["failed", "installed"].includes(each.state));
-    text(this._pace, seconds ? `${duration(seconds)} a frame` : "");
+    text(this._pace, seconds ? pace(seconds) : "");
     text(this._reason, engine.available ? "" : engine.reason ?? "It cannot run here.").hidden = engine.available;
     const [first, ...rest] = engine.versions.map((each) => each.version);
     text(this._version, first ? `${first}${rest.length ? ` and ${rest.length} more` : ""}` : "none installed");
