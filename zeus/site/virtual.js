@@ -150,7 +150,8 @@ export class VirtualList {
       this._rows.set(key, shown);
     }
     const item = this._get(key);
-    if (isNew || this._isStale || shown.item !== item || shown.at !== at) shown.row.show(item, at);
+    const isOther = isNew || this._isStale || shown.item !== item || shown.at !== at;
+    if (isOther && item !== undefined) shown.row.show(item, at); // what is gone will be gone from the keys in a moment
     const [x, y] = [(at % this.columns) * (this._width ?? 0), Math.floor(at / this.columns) * this._height];
     if (shown.x !== x || shown.y !== y) shown.row.element.style.transform = `translate(${x}px, ${y}px)`;
     Object.assign(shown, { item, at, x, y });
