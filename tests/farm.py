@@ -16,7 +16,7 @@ from tests.conftest import HANG, Api, NodeProcess, config_for
 from zeus.api.app import running_node
 
 QUICK: Mapping[str, Mapping[str, Any]] = {
-    "network": {"heartbeat": 0.1, "lease": 2.0, "grace": 1.0},
+    "network": {"heartbeat": 0.3, "lease": 3.0, "grace": 3.0},
     "jobs": {"slots": 8, "retry_delay": 0.0},
 }
 """Settings with which a lost node is noticed soon."""

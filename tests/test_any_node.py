@@ -207,7 +207,7 @@ async def test_the_token_counts_where_the_client_asks(tmp_path: Path, session: a
 
 async def test_a_node_that_is_restarted_is_waited_for(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     config = named(tmp_path, "bert", http={"port": 0})
-    async with running_node(named(tmp_path, "anna")) as anna:
+    async with running_node(named(tmp_path, "anna", network={"patience": HANG})) as anna:
         api = Api(session, anna.url)
         async with running_node(config) as bert:
             await pair(anna, bert)
@@ -228,8 +228,7 @@ async def test_a_node_that_is_restarted_is_waited_for(tmp_path: Path, session: a
 async def test_a_node_that_stays_away(
     tmp_path: Path, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whereabouts, "PATIENCE", 1.0)
-    async with running_node(named(tmp_path, "anna")) as anna:
+    async with running_node(named(tmp_path, "anna", network={"patience": 1.0})) as anna:
         api = Api(session, anna.url)
         async with running_node(named(tmp_path, "bert")) as bert:
             await pair(anna, bert)

@@ -68,6 +68,30 @@ def test_a_last_frame_is_not_given_to_a_node_that_takes_too_long() -> None:
     assert [(each.place.node, each.span) for each in made] == [("slow", (99, 99))]
 
 
+SECONDS = st.floats(0.001, 100.0)
+
+
+@given(
+    st.integers(1, 500),
+    st.lists(st.tuples(SECONDS | st.none(), SECONDS, st.integers(1, 3)), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_where_places_are_free_and_nothing_runs_something_begins(
+    frames: int, nodes: list[tuple[float | None, float, int]], is_measured: bool
+) -> None:
+    deal = Task(1, "job", "e", 50, 0, 1, frames, role=Role.DEAL)
+    places = tuple(
+        Place(str(number), slots, {"e": slots}, peer=str(number or ""), setup={"e": setup},
+              pace={} if seconds is None else {"e": seconds})
+        for number, (seconds, setup, slots) in enumerate(nodes)
+    )  # fmt: skip
+    seen = {str(number): seconds for number, (seconds, _, _) in enumerate(nodes) if seconds is not None}
+    made = decide(Snapshot((deal,), places, (), {"job": seen} if is_measured else {}))
+    assert made
+    dealt = [number for each in made if each.span for number in range(each.span[0], each.span[1] + 1)]
+    assert dealt == list(range(1, len(dealt) + 1)) and len(dealt) <= frames
+
+
 def test_pieces_have_the_length_that_is_asked_for_and_keep_the_step() -> None:
     deal = Task(1, "job", "e", 50, 0, 1, 100_001, role=Role.DEAL, frame_step=10)
     places = tuple(Place(str(number), 1, {"e": 1}, peer=str(number)) for number in range(3))

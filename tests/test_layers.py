@@ -31,7 +31,7 @@ LAYERS = (
     "folders progress here catalog submission thumbnails presets benchmark uploads",
     "dispatch",
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
-    " gpus guardian names peers failpoint tokens downloads unpack selection nodes whereabouts",
+    " gpus guardian names peers failpoint tokens downloads unpack selection nodes whereabouts requests",
     "engine config wire versions placement",
     "errors model",
 )

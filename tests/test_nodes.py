@@ -20,7 +20,7 @@ from tests.nodes import BEAT, a_node, befriend, impostor, peer_of, until
 from zeus import portrait as portraits
 from zeus.api.app import Node
 from zeus.errors import BadInput, ConfigError, Forbidden
-from zeus.model import NewJob
+from zeus.model import Demand, NewJob
 from zeus.model import Share as JobShare
 from zeus.nodes import sightings
 from zeus.nodes.agreement import PRIME, Share, said
@@ -133,6 +133,9 @@ async def test_whoever_does_not_know_the_code_learns_nothing(two: tuple[Node, No
         await guest.zeus.pairing.add(host.url, "12", None)
     with pytest.raises(BadInput, match=r"url: .*cannot be reached"):
         await guest.zeus.pairing.add("http://127.0.0.1:9", code, None)
+    for bad in ("http://[", "http://a:99999", "http://a:b", "http://[1::2"):
+        with pytest.raises(BadInput, match="url: "):
+            await guest.zeus.pairing.add(bad, code, None)
     with pytest.raises(BadInput, match="itself"):
         await host.zeus.pairing.add(host.url, host.zeus.pairing.begin().code, None)
     await guest.zeus.pairing.add(host.url, code, None)  # a wrong one before does no harm
@@ -400,11 +403,12 @@ async def test_the_portrait_says_what_a_node_can_do_and_is_at(
         [task] = said.tasks
         assert (task.job_id, task.renderer, task.origin) == (job_id, "noop", None)
         await api.post(f"/api/jobs/{job_id}/cancel?confirm=1")
-        share = JobShare(own_id(two), "theirs", 1)
-        job = NewJob("share", "a share", "noop", "latest", b'{"seconds": 30}', time.time(), share=share)
+        share = JobShare(OTHER, "theirs", 1)
+        args, here = b'{"seconds": 30}', Demand(here=True)
+        job = NewJob("share", "a share", "noop", "latest", args, time.time(), share=share, demand=here)
         await one.zeus.jobs._store.add_jobs([job])
         await until(
-            lambda: [each.origin for each in peer_of(two, one).portrait.tasks] == [own_id(two)],  # type: ignore[union-attr]
+            lambda: [each.origin for each in peer_of(two, one).portrait.tasks] == [OTHER],  # type: ignore[union-attr]
             "it says for whom it works",
         )
         status, body = await api.get("/api/nodes?history=3600")

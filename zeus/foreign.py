@@ -20,7 +20,7 @@ from zeus.nodes.book import NodeBook
 from zeus.nodes.peer import Peer
 from zeus.peers.connection import ServerRefused, ServerUnreachable, decode
 from zeus.projects import ARCHIVES
-from zeus.submission import JobRequest, Settled, Source, span_of
+from zeus.requests import JobRequest, Settled, Source, span_of
 from zeus.wire import DryRun, NodeEngine, SharedFile, UploadFacts
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

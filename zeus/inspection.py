@@ -14,7 +14,7 @@ from zeus.catalog import Catalog
 from zeus.engine import Engine, Facts, Tools
 from zeus.errors import BadInput, ZeusError
 from zeus.files import Files, link, remove
-from zeus.submission import Source
+from zeus.requests import Source
 
 log = logging.getLogger(__name__)
 

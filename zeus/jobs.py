@@ -33,9 +33,10 @@ from zeus.progress import ProgressBook
 from zeus.projects import Projects
 from zeus.reasons import Reasons
 from zeus.registry import Registry
+from zeus.requests import Checked, JobRequest, Source, Upload
 from zeus.schedule.runner import Runner
 from zeus.store import Store
-from zeus.submission import Checked, JobRequest, Source, Submissions, Upload
+from zeus.submission import Submissions
 from zeus.wire import UploadFacts
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from zeus.errors import BadInput
 from zeus.files import Files, on_disk_stoppable, remove
 from zeus.registry import Registry
-from zeus.submission import Source, Upload
+from zeus.requests import Source, Upload
 from zeus.unpack import unpack
 
 ARCHIVES = frozenset({".zip"})
@@ -37,7 +37,7 @@ class Projects:
 
 
 class Unpacked:
-    """The archives of one request, each unpacked when it is first asked for; see `zeus.submission.FindProject`."""
+    """The archives of one request, each unpacked when it is first asked for; see `zeus.requests.FindProject`."""
 
     def __init__(self, files: Files, registry: Registry) -> None:
         self._files = files

@@ -191,7 +191,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         projects = Projects(files, registry)
         reasons = Reasons(store, runner, catalog, nodes)
         jobs = Jobs(store, files, registry, runner, progress, submissions, projects, reasons, foreign)
-        whereabouts = Whereabouts(nodes, jobs.has)
+        whereabouts = Whereabouts(nodes, jobs.has, config.network.patience)
         stack.callback(whereabouts.close)
         strays = await asyncio.to_thread(files.strays, await store.job_ids())
         uploads = Uploads(files, store, config.http.max_upload_bytes)

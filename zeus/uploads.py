@@ -23,8 +23,8 @@ from zeus.errors import BadInput, Conflict, NoSpace, NotFound, TooLarge
 from zeus.files import UPLOAD_LIFE, Files, age, digest, link, remove, sync_folder
 from zeus.model import Key
 from zeus.names import safe_name
+from zeus.requests import Upload
 from zeus.store import Store
-from zeus.submission import Upload
 
 log = logging.getLogger(__name__)
 BLOCK = 1 << 20

@@ -20,8 +20,6 @@ ANSWER = 1.0
 """Seconds that a peer has to say whether it holds a job."""
 AGAIN = 0.5
 """Seconds until one that did not answer is asked again."""
-PATIENCE = 10.0
-"""Seconds that a peer which does not answer is waited for, from when it was last heard of: it may be restarting."""
 GONE = 60.0
 """Seconds after which a peer is not expected to come back with a job that nobody else holds."""
 ABSENT = 5.0
@@ -35,11 +33,15 @@ class NodeAway(NotReady):
 
 
 class Whereabouts:
-    """Finds the holders of jobs. `holds` says whether this node itself has one."""
+    """Finds the holders of jobs. `holds` says whether this node itself has one.
 
-    def __init__(self, book: NodeBook, holds: Callable[[str], Awaitable[bool]]) -> None:
+    A peer that does not answer may be restarting: it is waited for until `patience` seconds after it was last heard of.
+    """
+
+    def __init__(self, book: NodeBook, holds: Callable[[str], Awaitable[bool]], patience: float) -> None:
         self._book = book
         self._holds = holds
+        self._patience = patience
         self._opened = time.monotonic()
         self._here: OrderedDict[str, None] = OrderedDict()
         self._holders: OrderedDict[str, str] = OrderedDict()
@@ -79,11 +81,11 @@ class Whereabouts:
 
     def may_return(self, peer: Peer) -> bool:
         """Whether a peer that does not answer is worth waiting for."""
-        return self.silence(peer) < PATIENCE
+        return self.silence(peer) < self._patience
 
     async def _look(self, job_id: str) -> Peer | None:
         """Ask all who may hold a job, at once; those who do not answer again, for a while."""
-        deadline, denied = time.monotonic() + PATIENCE, set[str]()
+        deadline, denied = time.monotonic() + self._patience, set[str]()
         while True:
             asked = {peer.id: peer for peer in self._book.peers.values() if self._may_hold(peer)}
             if self._nobody_held(job_id, frozenset(asked)):
@@ -106,7 +108,7 @@ class Whereabouts:
 
     def _may_hold(self, peer: Peer) -> bool:
         was_heard = (peer.seen or 0.0) > self._opened
-        return peer.online or self.silence(peer) < (GONE if was_heard else PATIENCE)
+        return peer.online or self.silence(peer) < (GONE if was_heard else self._patience)
 
     def _nobody_held(self, job_id: str, peers: frozenset[str]) -> bool:
         until, asked = self._absent.get(job_id, (0.0, frozenset[str]()))

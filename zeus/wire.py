@@ -18,7 +18,9 @@ FRAME_LIMIT = 1_048_574
 """The highest frame number that Blender knows."""
 FrameNumber = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
 NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
-NodeUrl = Annotated[str, Meta(pattern=r"^https?://[!-~]{1,255}$(?!\n)", examples=["http://render-1:8080"])]
+NodeUrl = Annotated[
+    str, Meta(pattern=r"^https?://[A-Za-z0-9.:_%\[\]-]{1,255}/?$(?!\n)", examples=["http://render-1:8080"])
+]
 Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
 
 
@@ -209,7 +211,7 @@ class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender sees it the size and the time of its last change, in seconds since 1970.
     """
 
-    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)")]
     path: Annotated[str, Meta(min_length=1, max_length=4096)]
     size: Annotated[int, Meta(ge=0)] | None = None
     modified: float | None = None

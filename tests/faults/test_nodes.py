@@ -64,7 +64,7 @@ async def farm_of(spawn_node: Callable[..., NodeProcess], lease: float) -> Async
 
 @pytest.fixture
 async def farm(spawn_node: Callable[..., NodeProcess]) -> AsyncIterator[Farm]:
-    async with farm_of(spawn_node, lease=2.0) as made:
+    async with farm_of(spawn_node, lease=3.0) as made:
         yield made
 
 
@@ -109,7 +109,7 @@ async def test_peers_that_go_and_come_back(farm: Farm, tmp_path: Path) -> None:
     job = await check_done(farm, job_id)
     assert job["node"] != name and job["attempt"] == 2
     assert len(made(record)) <= 9  # all frames, and once more the one that was in work
-    assert f"Node {name} did not answer for 2 s; the task goes elsewhere" in await log_of(farm, job_id, 1)
+    assert f"Node {name} did not answer for 3 s; the task goes elsewhere" in await log_of(farm, job_id, 1)
     await asyncio.to_thread(farm.nodes[name].start)  # what it had of it is owed to it
     await farm.all_empty()
 

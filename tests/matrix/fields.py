@@ -79,7 +79,7 @@ ADD_JOB: Mapping[str, Outcomes] = {
 STRANGER = No(400, "unsupported_field", "share")
 """Of what only other nodes may say, wrong or right."""
 SHARED: Mapping[str, Outcomes] = {
-    "share": words(INVALID, absent=INVALID, unknown=STRANGER, newline=STRANGER),
+    "share": words(INVALID, absent=INVALID, unknown=STRANGER),
     "path": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "nul", "newline")),
     "size": count(null=STRANGER, above=STRANGER, huge=STRANGER),
     "modified": measure(STRANGER, null=STRANGER),

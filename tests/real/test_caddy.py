@@ -32,7 +32,7 @@ http://:%d {
     bind 127.0.0.1
     reverse_proxy %s {
         lb_policy least_conn
-        lb_try_duration 15s
+        lb_try_duration 60s
         lb_try_interval 250ms
         fail_duration 2s
         flush_interval -1
@@ -56,7 +56,8 @@ def free_ports(count: int) -> list[int]:
 async def nodes(spawn_node: Callable[..., NodeProcess]) -> Sequence[NodeProcess]:
     made = []
     for name, port in zip(NAMES, free_ports(3), strict=True):
-        node = spawn_node(name, node={"name": name, "storage": ""}, http={"port": port}, network={"heartbeat": 0.5},
+        node = spawn_node(name, node={"name": name, "storage": ""}, http={"port": port},
+                          network={"heartbeat": 0.5, "patience": HANG},
                           engines={"video": {"offline": True, "slots": 2}})  # fmt: skip
         storage = node.folder / "storage"
         storage.mkdir()

@@ -107,7 +107,7 @@ async def add(api: Api, file: Path | None = None, **fields: Any) -> dict[str, An
 
 async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
     """All outputs of a job, in a new folder."""
-    folder.mkdir()
+    await asyncio.to_thread(folder.mkdir)
     _, names = await api.get(f"/api/jobs/{job['id']}/files")
     for name in names:
         async with api.session.get(f"{api.url}/api/jobs/{job['id']}/download", params={"filename": name}) as got:

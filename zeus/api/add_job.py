@@ -25,7 +25,7 @@ from zeus.errors import BadInput, ZeusError
 from zeus.model import Job, Key, Share
 from zeus.names import safe_name
 from zeus.presets import apply
-from zeus.submission import Checked, ChildRequest, JobRequest, Upload
+from zeus.requests import Checked, ChildRequest, JobRequest, Upload
 from zeus.wire import MOST as MOST_ATTEMPTS
 from zeus.wire import DemandView, DryRun, FrameNumber, PresetList, SharedFile
 

@@ -27,7 +27,7 @@ from zeus.config import HttpConfig
 from zeus.errors import BadInput, NoSpace, TooLarge, TooSlow, UnsupportedMedia
 from zeus.files import Files
 from zeus.names import safe_name
-from zeus.submission import Upload
+from zeus.requests import Upload
 
 T = TypeVar("T")
 CHUNK = 1 << 18

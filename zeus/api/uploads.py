@@ -16,7 +16,7 @@ from zeus.api.keys import ZEUS
 from zeus.api.responses import json_response
 from zeus.engine import Facts, Scene
 from zeus.errors import BadInput, Conflict, UnsupportedMedia
-from zeus.submission import Source
+from zeus.requests import Source
 from zeus.uploads import Record
 from zeus.wire import SceneView, UploadFacts, UploadView
 

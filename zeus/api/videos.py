@@ -21,8 +21,8 @@ from zeus.api.thumbnails import preview
 from zeus.api.views import full_view
 from zeus.errors import BadInput, JobNotFound
 from zeus.model import Filter, Job, Status
+from zeus.requests import Upload
 from zeus.server import Zeus
-from zeus.submission import Upload
 from zeus.thumbnails import BIG
 from zeus.wire import ErrorView, JobView, Video, VideoDeleted, VideoList
 

@@ -97,6 +97,12 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat: Annotated[
         float, Meta(ge=0.05, le=60, description="Seconds between two looks at a node; five missed: it is offline")
     ] = 2.0
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0, le=300, description="Seconds that requests wait for the node that holds their job and has just gone"
+        ),
+    ] = 10.0
     lease: Annotated[
         float, Meta(gt=0, le=86400, description="Seconds without a sign of a node after which its work goes elsewhere")
     ] = 30.0

@@ -210,7 +210,7 @@ class NodeBook:
                     lapsing.cancel()
                     lapsing = loop.call_later(MISSED * every, self._lapse, peer)
                     self._name(peer)
-                    await self.trust.learn(peer.id, _own_name(peer), peer.url)
+                    await self._learn(peer)
                 failures = 0 if peer.seen != seen else failures + 1
                 if _what_matters(peer) != before:
                     log.info("node %s is %s at %s", peer.name, peer.state, peer.url)
@@ -221,6 +221,13 @@ class NodeBook:
                         await (woken.wait() if failures else asyncio.sleep(pause))
         finally:
             lapsing.cancel()
+
+    async def _learn(self, peer: Peer) -> None:
+        """Keep where a node is now, for the next start."""
+        try:
+            await self.trust.learn(peer.id, _own_name(peer), peer.url)
+        except (OSError, ZeusError) as error:
+            log.warning("where node %s is now cannot be kept: %s", peer.name, error)
 
     def _lapse(self, peer: Peer) -> None:
         if peer.online:

@@ -32,7 +32,7 @@ class History:
     def take(self, portrait: Portrait) -> None:
         """Take a sample in, unless the last one is young."""
         now, status = time.time(), portrait.status
-        if self._samples and 0 <= now - self._samples[-1].at < EVERY:
+        if self._samples and 0 <= now - self._samples[-1].at < EVERY * 0.9:
             return
         loads = [gpu.percent for gpu in status.gpus if gpu.percent is not None]
         gpu = max(loads, default=None)

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 
 import msgspec
+from yarl import URL
 
 from zeus.errors import BadInput, Forbidden, ZeusError
+from zeus.nodes.addresses import is_wide
 from zeus.nodes.agreement import Key, Share, is_same, said
 from zeus.nodes.book import NodeBook
 from zeus.peers.client import RenderServerProxy
@@ -26,6 +28,8 @@ MOST_CODES = 16
 """Codes that are good at once, each at a place of its own."""
 MOST = 16 << 10
 """Bytes of another node's answer."""
+MOST_WORDS = 300
+"""Characters of another node's refusal that are passed on."""
 WAIT = 10.0
 """Seconds that the other node gets for each answer."""
 FIRST_LOOK = 5.0
@@ -88,6 +92,10 @@ class Pairing:
         """Trust the node at a URL and have it trust this one: by a code that it shows, or by a token of it that may
         have it show one. Raises BadInput, or Forbidden `wrong_code`.
         """
+        try:
+            URL(url)
+        except ValueError as error:
+            raise BadInput(f"url: {url[:80]} is no URL.", code="invalid_field") from error
         digits = re.sub(r"[\s-]", "", code) if code is not None else await self._fetch_code(url, token)
         if not re.fullmatch(r"[0-9]{8}", digits):
             raise BadInput("code: it has 8 digits.", code="invalid_field")
@@ -116,7 +124,7 @@ class Pairing:
 
     async def _join(self, url: str, place: str, digits: str) -> tuple[Introduction, Key]:
         """Both halves of the exchange, as the node at which the code is typed. Raises BadInput or Forbidden."""
-        own, share = self._own(), await asyncio.to_thread(Share, digits)
+        own, share = _told_to(url, self._own()), await asyncio.to_thread(Share, digits)
         offer = PairOffer(id=own.id, name=own.name, urls=own.urls, place=place, public=share.public)
         async with RenderServerProxy(url, trust=self._book.ssl_trust) as server:
             try:
@@ -149,9 +157,17 @@ def _answer(digits: str, offer: PairOffer, own: Introduction) -> tuple[Share, Ke
     return share, share.key(offer.public, said(offer.place, offer, own, offer.public, share.public))
 
 
+def _told_to(url: str, own: Introduction) -> Introduction:
+    """This node as one at that URL is to know it: this machine's loopback means nothing to another."""
+    if is_wide(URL(url).host or ""):
+        return Introduction(own.id, own.name, [each for each in own.urls if is_wide(URL(each).host or "")])
+    return own
+
+
 def _told(url: str, error: ZeusError) -> ZeusError:
     """What another node's refusal is to the client that named it."""
     if isinstance(error, ServerRefused) and error.code in ("wrong_code", "own_node"):
         kind = Forbidden if error.code == "wrong_code" else BadInput
-        return kind(f"code: {error.message}" if kind is Forbidden else f"url: {error.message}", code=error.code)
-    return BadInput(f"url: {error.message}", code="node_unreachable")
+        field = "code" if kind is Forbidden else "url"
+        return kind(f"{field}: {error.message[:MOST_WORDS]}", code=error.code)
+    return BadInput(f"url: {error.message[:MOST_WORDS]}", code="node_unreachable")

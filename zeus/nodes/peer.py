@@ -57,7 +57,7 @@ class Peer:
         self.id = node_id
         self.name = name
         """This node's word for it, unlike any other's."""
-        self.proxy = RenderServerProxy("", trust=trust, node=own_id)
+        self.proxy = RenderServerProxy(None, trust=trust, node=own_id)
         """Its client. While no address has proven itself since the last failure, each request is ServerUnreachable."""
         self.portrait: Portrait | None = None
         self.seen: float | None = None
@@ -94,7 +94,7 @@ class Peer:
         if secret != self._secret:
             self._secret = secret
             self.answered.clear()
-            self.proxy.move("", None)
+            self.proxy.move(None, None)
 
     async def beat(self, wait: float) -> None:
         """Look at it once, for `wait` seconds at most. What becomes of it is in `state`."""
@@ -116,6 +116,7 @@ class Peer:
         """It has been silent for too long."""
         if self.state is State.ONLINE:
             self.state = State.OFFLINE
+            self._message = self._message or "It does not answer."
 
     def view(self, history: float) -> NodeView:
         """The node as it is listed."""
@@ -156,7 +157,7 @@ class Peer:
 
     def _lose(self, state: State | None, message: str) -> None:
         """The next beat begins with a proof again. Silence alone is no state yet: `lapse` says when it is."""
-        self.proxy.move("", None)
+        self.proxy.move(None, None)
         self._message = _clean(message)
         if state is not None:
             self.state = state
@@ -177,9 +178,13 @@ class Peer:
     async def _try(self, place: Place, wait: float) -> str:
         try:
             challenge = challenge_for(self._own_id, place.url, typed=place.typed)
+            if not (place.typed or challenge.address):
+                raise ServerUnreachable(f"{place.url} names no address.")
             answer = await ask_for_proof(place.url, challenge, self._trust, wait)
-        except BadInput as error:
-            raise ServerUnreachable(error.message) from error
+        except (BadInput, ValueError) as error:
+            raise ServerUnreachable(f"{place.url} is no address.") from error
+        if answer.id == self._own_id:
+            raise ServerUnreachable(f"{place.url} leads to this node itself.")
         if answer.id != self.id:
             raise NotProven(f"Another node answers at {place.url}.")
         if self._secret is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from zeus.errors import ConfigError, NotFound
+from zeus.files import on_disk
 from zeus.nodes.sightings import clean_name
 from zeus.tokens import Scope, Tokens, put_token, remove_token, write_secret
 from zeus.wire import Introduction
@@ -55,12 +56,15 @@ class Trust:
         self._known = {each.id: each for each in await asyncio.to_thread(_read, self._storage / FILE)}
 
     async def keep(self, node: Introduction, url: str, *, shown: str, taken: str) -> None:
-        """Trust a node, anew if it was: `shown` is this node's secret there, `taken` the one that it shows here."""
+        """Trust a node, anew if it was: `shown` is this node's secret there, `taken` the one that it shows here.
+
+        Raises NoSpace.
+        """
         async with self._changing:
             old = self._known.get(node.id)
             url = url or (old.url if old is not None else "")
             known = Known(node.id, clean_name(node.name), shown, url, tuple(node.urls[:MOST_URLS]), time.time())
-            await asyncio.to_thread(put_token, self._storage, PREFIX + node.id, SCOPES, taken)
+            await on_disk(put_token, self._storage, PREFIX + node.id, SCOPES, taken)
             await self._write({**self._known, node.id: known})
 
     async def learn(self, node_id: str, name: str, url: str) -> None:
@@ -79,7 +83,7 @@ class Trust:
             if node_id not in self._known:
                 raise NotFound("No node of this id is paired with this one.", code="node_not_found")
             with contextlib.suppress(NotFound):
-                await asyncio.to_thread(remove_token, self._storage, PREFIX + node_id)
+                await on_disk(remove_token, self._storage, PREFIX + node_id)
             await self._write({key: each for key, each in self._known.items() if key != node_id})
 
     def key_of(self, node_id: str) -> str | None:
@@ -95,7 +99,7 @@ class Trust:
 
     async def _write(self, known: dict[str, Known]) -> None:
         text = msgspec.json.format(msgspec.json.encode(list(known.values()))) + b"\n"
-        await asyncio.to_thread(write_secret, self._storage / FILE, text)
+        await on_disk(write_secret, self._storage / FILE, text)
         self._known = known
 
 

@@ -36,7 +36,7 @@ class RenderServerProxy(JobCalls, UploadCalls, EngineCalls, ModelCalls, NodeCall
 
     def __init__(
         self,
-        url: str,
+        url: str | None,
         *,
         token: str | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -51,8 +51,8 @@ class RenderServerProxy(JobCalls, UploadCalls, EngineCalls, ModelCalls, NodeCall
         """Where it is."""
         return self._connection.url
 
-    def move(self, url: str, token: str | None) -> None:
-        """Ask at this URL from now on, with this token. "" is nowhere: each request is ServerUnreachable at once."""
+    def move(self, url: str | None, token: str | None) -> None:
+        """Ask at this URL from now on, with this token. None is nowhere: each request is ServerUnreachable at once."""
         self._connection.move(url, token)
 
     async def __aenter__(self) -> RenderServerProxy:

@@ -67,7 +67,7 @@ class Connection:
 
     def __init__(
         self,
-        url: str,
+        url: str | None,
         token: str | None,
         session: aiohttp.ClientSession | None = None,
         trust: ssl.SSLContext | None = None,
@@ -79,10 +79,10 @@ class Connection:
         self._trust = trust
         self.move(url, token)
 
-    def move(self, url: str, token: str | None) -> None:
-        """Send what is asked from now on to this URL, with this token. "" is nowhere: each request fails at once."""
-        self.url = url
-        self.base = _base(url) if url else ""
+    def move(self, url: str | None, token: str | None) -> None:
+        """Send what is asked from now on to this URL, with this token. None is nowhere: each request fails at once."""
+        self.url = url or ""
+        self.base = "" if url is None else _base(url)
         self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def close(self) -> None:
@@ -155,7 +155,8 @@ class Connection:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             path = self.url.removeprefix("unix:")
-            trusting = aiohttp.TCPConnector(ssl=self._trust or True)
+            # Any number at once: requests that wait for news must not hold up those that ask for a sign of life.
+            trusting = aiohttp.TCPConnector(ssl=self._trust or True, limit=0)
             connector = aiohttp.UnixConnector(path) if path != self.url else trusting
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session

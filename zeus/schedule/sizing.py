@@ -71,11 +71,11 @@ def frames_for(worker: Worker, others: Sequence[Worker], left: int, busy: float,
     least = min(LEAST_SECONDS, LEAST_SETUPS * worker.cost) / worker.seconds
     count = max(count, min(least, chunk_seconds / worker.seconds), left / SHARES, 1)
     if len(known) == len(others):
-        end = left / (total - rest) + busy
-        slowest = max(known)
-        if worker.setup + worker.seconds > end + slowest:
+        # When the others will be through at the latest: they too have to begin another piece for what is left.
+        end = left / (total - rest) + busy + max(known) + max(other.setup for other in others)
+        if worker.setup + worker.seconds > end:
             return 0
-        count = min(count, max((end + slowest - worker.setup) / worker.seconds, 1, left / SHARES))
+        count = min(count, max((end - worker.setup) / worker.seconds, 1, left / SHARES))
     return left if left - count < least / 2 else min(int(count), left)
 
 
