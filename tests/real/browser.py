@@ -1,4 +1,4 @@
-"""The page in Debian's Chromium: a browser for all tests, a node for a module, and pages that tell what went wrong."""
+"""The page in Debian's Chromium: a browser and a node for a module, and pages that tell what went wrong."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ class Opened:
         dialog.dismiss()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's browser, started once."""
+    """Debian's browser, for a module: as long as it is there the thread has a loop, and no test can run another."""
     need(Path(CHROMIUM).exists() and shutil.which("npm"), "Chromium or npm", HOW)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
