@@ -378,7 +378,7 @@ async def test_frames_that_were_published_one_by_one_are_shown_while_the_job_goe
             await context.publish(number, [path], 0.1)
 
     monkeypatch.setattr(node.zeus.registry.engines["frames"], "run", run)
-    _, job = await api.post("/api/add_job", json={"renderer": "frames", "args": {}, "start_frame": 1, "end_frame": 9})
+    _, job = await api.post("/api/add_job", json={"renderer": "frames", "args": {}, "start_frame": 1, "end_frame": 10})
     await api.until(job["id"], "running")
 
     async def published(count: int) -> None:
