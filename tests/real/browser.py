@@ -1,4 +1,4 @@
-"""The page in Debian's Chromium: a browser for all tests, a node for a module, and pages that tell what went wrong."""
+"""The page in Debian's Chromium: a browser and a node for a module, and pages that tell what went wrong."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ SIZES: Mapping[str, ViewportSize] = {
     "desktop": {"width": 1440, "height": 900},
     "wall": {"width": 3840, "height": 2160},
 }
+SETTLED = """Promise.allSettled(document.getAnimations()
+  .filter((each) => each.effect.getComputedTiming().endTime !== Infinity).map((each) => each.finished))"""
 LOOKS = [("phone", "light"), ("phone", "dark"), ("desktop", "light"), ("desktop", "dark")]
 HOSTILE = "<img src=x onerror=alert(1)>"
 PICTURES = Path(__file__).parents[1] / "screenshots"
@@ -76,6 +78,7 @@ class Opened:
         """What axe-core finds is nothing serious, and all of it fits."""
         self.fits()
         self.page.evaluate(f"if (!globalThis.axe) {{ {self._axe} }}")
+        self.page.evaluate(SETTLED)  # what fades in has little contrast for a moment
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
         assert not serious, [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious]
@@ -93,9 +96,9 @@ class Opened:
         dialog.dismiss()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's browser, started once."""
+    """Debian's browser, for a module: as long as it is there the thread has a loop, and no test can run another."""
     need(Path(CHROMIUM).exists() and shutil.which("npm"), "Chromium or npm", HOW)
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
