@@ -14,10 +14,11 @@ import aiohttp
 import pytest
 
 from tests.conftest import Api, need
-from tests.console import read_until, start, zeus
+from tests.console import at_terminal, read_until, start, zeus
 from tests.nodes import a_node, befriend, peer_of, until
 from zeus.api.app import Node
 from zeus.errors import ConfigError
+from zeus.nodes.sightings import Sighting
 
 
 @pytest.fixture
@@ -51,6 +52,21 @@ async def test_two_people_pair_two_machines(two: tuple[Node, Node]) -> None:
     assert "one\trefused" in listed.out and "pair the two again" in listed.err
     done = await zeus("nodes", "remove", "nobody", "--server", other.url)
     assert done.code == 1 and 'No node is called "nobody"' in done.err
+
+
+async def test_a_phone_shows_the_nodes_whole(two: tuple[Node, Node]) -> None:
+    one, other = two
+    await befriend(one, other)
+    one.zeus.nodes.sightings.put("far", Sighting("far", "far" * 20, ("http://192.0.2.1:8080",)))
+    async with at_terminal("nodes", "--server", one.url, rows=60, columns=40) as terminal:
+        assert await terminal.ended() == 0
+        lines = terminal.screen.text.splitlines()
+    assert lines[0] == "one" and max(map(len, lines)) <= 40
+    assert f"  address  {other.url}" in lines and "  state    unpaired" in lines
+    assert lines.index("two") > lines.index("one") and lines.count("  tasks    0/8") == 2
+    assert "noop" in " ".join(line[11:] for line in lines if line.startswith((" " * 11, "  runs ")))
+    async with at_terminal("nodes", "--server", one.url, columns=100) as terminal:
+        assert await terminal.ended() == 0 and terminal.screen.text.startswith("name ")
 
 
 async def test_nodes_speak_https(tmp_path: Path, session: aiohttp.ClientSession) -> None:

@@ -7,12 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.conftest import config_for
 from tests.console import zeus
+from tests.nodes import a_node, befriend, peer_of, until
 from zeus.api.app import Node
-from zeus.cli.checks import Finding, host, network, tools
-from zeus.config import Config
+from zeus.cli.checks import Finding, host, network, nodes, tools
+from zeus.config import Config, NetworkConfig
 from zeus.gpus import Gpu
 
 CHECKS = {"python", "sqlite", "libraries", "engine blender", "engine ffmpeg", "engine video", "video", "ffmpeg", 
@@ -99,6 +102,55 @@ def test_versions_clock_and_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "GeForce" in host.graphics([Gpu(0, "", "GeForce", None, None, None)]).message
 
 
-def test_multicast_is_told_either_way() -> None:
-    found = network.multicast()
+def test_multicast_is_tried_where_nodes_are_looked_for() -> None:
+    found = network.multicast(NetworkConfig())
     assert found.check == "multicast" and found.level in ("ok", "warning")
+    assert network.multicast(NetworkConfig(discovery="off")).message == 'It is not used: network.discovery is "off".'
+    missing = network.multicast(NetworkConfig(interfaces=("lo", "none0")))
+    assert missing.message == "network.interfaces: there is no none0." and "there are lo" in missing.remedy
+    nowhere = network.multicast(NetworkConfig(interfaces=("lo",)))
+    assert nowhere.level == "warning" and "leads to other machines" in nowhere.message
+    assert network._send("127.0.0.1") == "" and network._send("192.0.2.99") == "No such device"
+
+
+async def test_paired_nodes_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZEUS_TOKEN", raising=False)
+    async with a_node(tmp_path, "one") as one:
+        number = int(one.url.rpartition(":")[2])
+        own = {"node": {"storage": str(tmp_path / "one" / "storage")}, "http": {"port": number}}
+        config = config_for(tmp_path, **own)
+        assert await nodes.look(config) == []
+        async with a_node(tmp_path, "two") as two:
+            await befriend(one, two)
+            assert await nodes.look(config) == [Finding("nodes", "ok", "1 answers.")]
+            await two.zeus.pairing.remove(one.zeus.nodes.own_id)
+            await until(lambda: peer_of(one, two).state == "refused", "it is refused")
+            [refused] = await nodes.look(config)
+            assert refused.level == "warning" and "two is refused: " in refused.message
+            assert f"zeus nodes add {two.url}" in refused.remedy and "zeus nodes remove two" in refused.remedy
+        await until(lambda: peer_of(one, two).state == "offline", "it is offline")
+        [offline] = await nodes.look(config)
+        assert offline.level == "warning" and "two is offline: " in offline.message and "Start its" in offline.remedy
+    assert await nodes.look(config) == []
+
+
+async def test_a_node_that_does_not_tell_its_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZEUS_TOKEN", "given")
+    shown = []
+
+    async def handle(request: web.Request) -> web.Response:
+        shown.append((request.path, request.headers.get("Authorization")))
+        status = 200 if request.path == "/api/heartbeat" else 401
+        return web.json_response({"error": "unauthorized", "message": "No."}, status=status, headers=answering)
+
+    answering = {"X-API-Version": "0.1"}
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    async with TestServer(app) as server:
+        config = config_for(tmp_path, http={"port": server.port})
+        [untold] = await nodes.look(config)
+        assert untold.level == "warning" and untold.message.endswith("tell its nodes: No.")
+        # What may be another program's port gets no token.
+        assert shown == [("/api/heartbeat", None), ("/api/nodes", "Bearer given")]
+        answering.clear()
+        assert await nodes.look(config) == []

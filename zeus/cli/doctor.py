@@ -44,7 +44,7 @@ def command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 async def _look(config: Config) -> list[Finding]:
     from zeus import machine
-    from zeus.cli.checks import host, network, tools
+    from zeus.cli.checks import host, network, nodes, tools
 
     storage = config.storage_path
     seen = await machine.look(host.existing(storage))
@@ -56,7 +56,8 @@ async def _look(config: Config) -> list[Finding]:
         *await asyncio.to_thread(lambda: list(host.disk(storage))),
         host.clock(),
         await network.port(config),
-        await asyncio.to_thread(network.multicast),
+        await asyncio.to_thread(network.multicast, config.network),
+        *await nodes.look(config),
     ]
 
 

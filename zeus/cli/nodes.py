@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from zeus.cli.output import JsonOption, clean, note, print_json, print_table
-from zeus.cli.target import ServerOption, TokenOption, connect
+from zeus.cli.target import ServerOption, TokenOption, client, connect
 from zeus.errors import BadInput, NotFound, ZeusError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def add(
 
     async def run() -> None:
         # ZEUS_TOKEN is this node's; --token belongs to the other one.
-        async with connect(server, os.environ.get("ZEUS_TOKEN")) as proxy:
+        async with client(server, os.environ.get("ZEUS_TOKEN")) as proxy:
             found = await proxy.add_node(_full_url(url), code=code, token=token)
         _say(found, as_json)
 
@@ -83,7 +83,7 @@ def pair(server: ServerOption = None, token: TokenOption = None, as_json: JsonOp
     """Show a code to type at another machine, and wait for its minute until it was. For programs: do not wait."""
 
     async def run() -> None:
-        async with connect(server, token) as proxy:
+        async with client(server, token) as proxy:
             before = _paired((await proxy.get_nodes()).nodes)
             shown = await proxy.begin_pairing()
             if as_json:
@@ -104,7 +104,7 @@ def remove(
     """Forget a node: neither of the two takes the other's token any more."""
 
     async def run() -> None:
-        async with connect(server, token) as proxy:
+        async with client(server, token) as proxy:
             found = _find((await proxy.get_nodes()).nodes, node)
             await proxy.remove_node(found.id or "")
         print(f"{clean(found.name)} is forgotten")

@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+NARROW = 60
+"""Columns below which a terminal is a phone's."""
+WIDE = 10_000
+"""Columns in which any row has room, for measuring."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -25,7 +33,9 @@ def print_json(value: Any) -> None:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their headings; into a pipe, with tabs between and nothing cut."""
+    """Rows under their headings; on a phone, where words would have to be broken, each row's cells below each other;
+    into a pipe, with tabs between and nothing cut.
+    """
     if not at_terminal():
         for row in [head, *rows]:
             print("\t".join(clean(cell) for cell in row))
@@ -37,7 +47,27 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(*head, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text(clean(cell), overflow="fold") for cell in row))
-    Console().print(table)
+    console = Console()
+    whole = console.measure(table, options=console.options.update(width=WIDE)).minimum
+    console.print(table if console.width >= min(NARROW, whole) or len(head) < 3 else _stacked(head, rows))
+
+
+def _stacked(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Group:
+    """Each row as lines of its own: what it is about, then its other cells that hold something, by their headings."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for row in rows:
+        parts.append(Text(clean(row[0]), style="bold", overflow="fold"))
+        cells = Table(box=None, show_header=False, pad_edge=False)
+        for name, cell in zip(head[1:], row[1:], strict=True):
+            if cell:
+                cells.add_row(name, Text(clean(cell), overflow="fold"))
+        parts.append(Padding(cells, (0, 0, 0, 2)))
+    return Group(*parts)
 
 
 def clean(text: str) -> str:

@@ -16,7 +16,7 @@ import typer
 
 from zeus.cli import follow
 from zeus.cli.output import JsonOption, at_terminal, clean, note, print_json
-from zeus.cli.target import ServerOption, TokenOption, connect, full_ids
+from zeus.cli.target import ServerOption, TokenOption, chosen, client, full_ids
 from zeus.errors import BadInput
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def command(
     order = Order(
         file=file, prompt=prompt, fields=fields, follow=follow_it or bool(folder), folder=folder, as_json=as_json
     )
+    # Apart from the rest: Ctrl-C at the question which node it shall be leaves no job to ask about.
+    server = asyncio.run(chosen(server, token))
     made: list[str] = []
     try:
         code = asyncio.run(_run(order, server, token, made))
@@ -121,7 +123,7 @@ def start_time(text: str, now: datetime) -> datetime:
 
 
 async def _run(order: Order, server: str | None, token: str | None, made: list[str]) -> int:
-    async with connect(server, token) as proxy:
+    async with client(server, token) as proxy:
         # A script that only submits gets the id and nothing else.
         silent = order.as_json or not (order.follow or at_terminal())
         with follow.display(silent=silent) as shown:
@@ -182,5 +184,5 @@ def _wants_cancel() -> bool:
 
 
 async def _cancel(server: str | None, token: str | None, job_id: str) -> None:
-    async with connect(server, token) as proxy:
+    async with client(server, token) as proxy:
         note(follow.sentence(await proxy.cancel_job(job_id)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,16 +25,40 @@ TokenOption = Annotated[
 FULL_ID = 36
 
 
-def connect(server: str | None, token: str | None) -> RenderServerProxy:
-    """The client of the server that the options name, or of this machine's own node."""
-    from zeus.nodes.certificates import believed, believed_here
+@asynccontextmanager
+async def connect(server: str | None, token: str | None) -> AsyncIterator[RenderServerProxy]:
+    """The client of the server that the options name, of this machine's own node, or of one that the person picks."""
+    async with client(await chosen(server, token), token) as proxy:
+        yield proxy
+
+
+async def chosen(server: str | None, token: str | None) -> str | None:
+    """The URL of the server to talk to; None for this machine's own node. Raises BadInput."""
+    if server:
+        return server
+    from zeus.cli.nearby import offered
+
+    config = load(None, os.environ, {}).config
+    return await offered(own_url(config), config.network, with_token=bool(token))
+
+
+def client(server: str | None, token: str | None) -> RenderServerProxy:
+    """The client of this server, or of this machine's own node."""
+    from zeus.nodes.certificates import believed
     from zeus.peers.client import RenderServerProxy
 
-    if server:
-        is_https = server.startswith("https:")
-        trust = believed(load(None, os.environ, {}).config.network.ca) if is_https else None
-        return RenderServerProxy(server, token=token, trust=trust)
-    config = load(None, os.environ, {}).config
+    if not server:
+        return own_client(load(None, os.environ, {}).config, token)
+    is_https = server.startswith("https:")
+    trust = believed(load(None, os.environ, {}).config.network.ca) if is_https else None
+    return RenderServerProxy(server, token=token, trust=trust)
+
+
+def own_client(config: Config, token: str | None) -> RenderServerProxy:
+    """The client of this machine's own node, by its token where none is given."""
+    from zeus.nodes.certificates import believed_here
+    from zeus.peers.client import RenderServerProxy
+
     trust = believed_here(config) if config.http.certificate else None
     return RenderServerProxy(own_url(config), token=token or _own_token(config.storage_path / "token"), trust=trust)
 
