@@ -8,6 +8,7 @@ import functools
 import os
 import platform
 import shutil
+import time
 from pathlib import Path
 
 import msgspec
@@ -32,10 +33,23 @@ class Machine(msgspec.Struct, frozen=True):
     gpus: tuple[Gpu, ...]
 
 
-async def look(storage: Path) -> Machine:
+class Meter:
+    """How busy the processor is: since the last reading, of which there is at most one a second, else it would jump."""
+
+    def __init__(self) -> None:
+        self._percent, self._read = psutil.cpu_percent(None), time.monotonic()
+
+    def percent(self) -> float:
+        """Of all processors together, from 0 to 100."""
+        if (now := time.monotonic()) - self._read >= 1.0:
+            self._percent, self._read = psutil.cpu_percent(None), now
+        return self._percent
+
+
+async def look(storage: Path, meter: Meter) -> Machine:
     """Look at the machine now; `storage` tells which disk counts."""
     gpus = await look_for_gpus()
-    return await asyncio.to_thread(_look, storage, gpus)
+    return await asyncio.to_thread(_look, storage, gpus, meter)
 
 
 SYSTEMS = {"linux": "linux", "windows": "windows", "macos": "macos", "darwin": "macos"}
@@ -60,7 +74,7 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _look(storage: Path, gpus: tuple[Gpu, ...]) -> Machine:
+def _look(storage: Path, gpus: tuple[Gpu, ...], meter: Meter) -> Machine:
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(storage)
     return Machine(
@@ -68,7 +82,7 @@ def _look(storage: Path, gpus: tuple[Gpu, ...]) -> Machine:
         system_os_version=platform.release(),
         cpu_brand=_cpu_brand(),
         cpu_count=os.cpu_count() or 1,
-        cpu_percent=psutil.cpu_percent(None),
+        cpu_percent=meter.percent(),
         memory_total=memory.total,
         memory_available=memory.available,
         memory_percent=memory.percent,

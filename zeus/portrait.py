@@ -65,6 +65,7 @@ class Portraits:
         self._running = running
         self._pace = pace
         self._shares = shares
+        self._meter = machine.Meter()
         self._score: float | None = None
         self._engines: dict[str, NodeEngine] = {}
         self._jobs: dict[str, tuple[str, str | None]] = {}
@@ -72,7 +73,7 @@ class Portraits:
 
     async def status(self) -> StatusView:
         """The machine, its load and its versions, now."""
-        seen = await machine.look(self._config.storage_path)
+        seen = await machine.look(self._config.storage_path, self._meter)
         name = self._config.node.name
         taken = self._catalog.gpus(name)
         return StatusView(

@@ -47,7 +47,7 @@ async def _look(config: Config) -> list[Finding]:
     from zeus.cli.checks import host, network, nodes, tools
 
     storage = config.storage_path
-    seen = await machine.look(host.existing(storage))
+    seen = await machine.look(host.existing(storage), machine.Meter())
     return [
         host.python(),
         *host.libraries(),
