@@ -101,10 +101,12 @@ class Foreign:
                 upload = await self._send(peer, source)
                 params = {"project_file": project_file} if project_file is not None else {}
                 path = f"/api/uploads/{upload}/facts"
-                return decode(await peer.proxy.request("GET", path, params=params, most=LARGEST), UploadFacts)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    answer = await peer.proxy.request("GET", path, params=params, most=LARGEST, wait=CHECK_SECONDS)
+                return decode(answer, UploadFacts)
             except ServerRefused as error:
                 raise _as_ours(peer, error) from error
-            except (ServerUnreachable, NodeLost):
+            except (ServerUnreachable, NodeLost, TimeoutError):
                 continue
         return None
 
@@ -121,18 +123,23 @@ class Foreign:
         if source is not None and not given:
             params["filename"] = source.name
         body = [{**_fields(request), **given} for request in requests]
-        answer = await peer.proxy.request(
-            "POST", "/api/add_job", params=params, json=body,
-            most=LARGEST, wait=CHECK_SECONDS,
-        )  # fmt: skip
-        told = decode(answer, list[DryRun])
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):  # all of it: an answer may also come byte by byte
+                answer = await peer.proxy.request(
+                    "POST", "/api/add_job", params=params, json=body, most=LARGEST, wait=CHECK_SECONDS
+                )
+        except TimeoutError as error:
+            raise ServerUnreachable("It takes too long to answer.") from error
+        told = await asyncio.to_thread(decode, answer, list[DryRun])
         if len(told) != len(requests):
             raise ServerRefused(answer.status, "unexpected_answer", "It answers for another number of jobs.")
         return [_settled(each, request, peer) for each, request in zip(told, requests, strict=True)]
 
     async def _input(self, peer: Peer, request: JobRequest, source: Source | None) -> dict[str, Any]:
         """The fields that name a job's input there; none where its engine need not see it to check the job."""
-        if source is None or (not _is_archive(source) and not _inspects(peer, request, source)):
+        if source is None or (source.upload is None and source.path is None):
+            return {}
+        if not _is_archive(source) and not _inspects(peer, request, source):
             return {}
         if (shared := await self._shared(peer, source)) is not None:
             return {"shared": msgspec.to_builtins(shared)}
@@ -195,6 +202,8 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         span = span_of(told.start_frame, told.end_frame)
     except BadInput as error:
         raise ServerRefused(200, "unexpected_answer", f"It answers with impossible frames: {error.message}") from error
+    if request.start_frame is not None and span != span_of(request.start_frame, request.end_frame):
+        raise ServerRefused(200, "unexpected_answer", "It answers with other frames than it was asked about.")
     if told.renderer not in _engines(peer) or request.renderer not in (None, told.renderer):
         raise ServerRefused(200, "unexpected_answer", "It answers for another engine.")
     demand = told.demand
