@@ -15,11 +15,13 @@ import msgspec
 import pytest
 from zeroconf import ServiceInfo
 
-from tests.conftest import Api
+from tests.conftest import Api, config_for
 from tests.nodes import a_node, until
 from zeus.api.app import Node
 from zeus.nodes.discovery import TYPE, sighting_of
 from zeus.nodes.sightings import Sighting
+from zeus.peers.client import RenderServerProxy
+from zeus.peers.connection import ServerRefused
 from zeus.wire import Introduction
 
 JOB = "22222222-3333-4444-5555-666666666666"
@@ -220,3 +222,23 @@ def test_loopback_by_another_spelling_is_not_announced() -> None:
         packed = ipaddress.ip_address(address).packed
         info = ServiceInfo(TYPE, f"x.{TYPE}", port=80, addresses=[packed], properties={"id": PEER, "name": "x"})
         assert sighting_of(info) is None, address
+
+
+async def test_an_address_of_the_settings_that_is_none_hides_no_other(tmp_path: Path) -> None:
+    with pytest.raises(msgspec.ValidationError, match="peers"):
+        config_for(tmp_path, network={"peers": ["http://me:secret@render-1:8080"]})
+    async with a_node(tmp_path, "one") as one:
+        network = {"peers": ["http://h:99999", "http://[::1", one.url]}
+        async with a_node(tmp_path, "two", network=network) as two:
+            await until(lambda: list(two.zeus.nodes.sightings), "the right one is seen")
+
+
+async def test_an_answer_about_an_upload_has_an_end() -> None:
+    async with raw_peer() as peer:
+        peer.asked = [b""]
+        peer.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n" + b"[" * (1 << 20)
+        async with RenderServerProxy(peer.url) as proxy, asyncio.timeout(20):
+            with pytest.raises(ServerRefused, match="more than"):
+                await proxy.begin_upload("a", 1, "0" * 64)
+            with pytest.raises(ServerRefused, match="more than"):
+                await proxy.get_upload("x")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +28,8 @@ MOST_ASKED = 4
 """Nodes that are asked to check one request at most."""
 LARGEST = 4 << 20
 """Bytes of such an answer."""
+DEEPEST = 16
+"""Levels of an engine's arguments, which are part of every list from then on."""
 MOST_TEXT = 1000
 """Characters that are shown of what another node says."""
 CHECK_SECONDS = 90.0
@@ -206,6 +208,8 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         raise ServerRefused(200, "unexpected_answer", "It answers with other frames than it was asked about.")
     if told.renderer not in _engines(peer) or request.renderer not in (None, told.renderer):
         raise ServerRefused(200, "unexpected_answer", "It answers for another engine.")
+    if not _is_flat(told.args, DEEPEST):
+        raise ServerRefused(200, "unexpected_answer", "It answers with arguments without an end.")
     demand = told.demand
     return Settled(
         renderer=told.renderer,
@@ -219,6 +223,11 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         demand=Demand(gpu=demand.gpu, memory=demand.memory, least=demand.least, model=demand.model),
         project=told.project_file or "",
     )
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_flat(each, levels - 1) for each in inner)
 
 
 def _as_ours(peer: Peer, error: ServerRefused) -> ZeusError:
