@@ -20,7 +20,7 @@ from tests.nodes import a_node, until
 from zeus.api.app import Node
 from zeus.nodes.discovery import TYPE, sighting_of
 from zeus.nodes.sightings import Sighting
-from zeus.peers.client import RenderServerProxy
+from zeus.peers.client import DownloadDamaged, RenderServerProxy
 from zeus.peers.connection import ServerRefused
 from zeus.wire import Introduction
 
@@ -242,3 +242,19 @@ async def test_an_answer_about_an_upload_has_an_end() -> None:
                 await proxy.begin_upload("a", 1, "0" * 64)
             with pytest.raises(ServerRefused, match="more than"):
                 await proxy.get_upload("x")
+
+
+async def test_a_download_with_odd_headers(tmp_path: Path) -> None:
+    """Neither names of versions nor digests that cannot be break more than the download."""
+    target = tmp_path / ("x" * 200)
+    async with raw_peer() as peer, RenderServerProxy(peer.url) as proxy:
+        peer.asked = [b""]
+        for tag in (b"a" * 4000, b"/" * 48, b"../../evil", b"\xc3\xa4", b"\xff"):
+            peer.answer = whole(b"hello", b'ETag: "%s"' % tag)
+            await proxy.download_job_file("a", "b", target)
+            assert target.read_bytes() == b"hello"
+            target.unlink()
+        peer.answer = whole(b"hello", b"Repr-Digest: sha-256=:A:")
+        with pytest.raises(DownloadDamaged):
+            await proxy.download_job_file("a", "b", target)
+    assert list(tmp_path.iterdir()) == []
