@@ -18,11 +18,12 @@ from zeroconf import ServiceInfo
 from tests.conftest import Api, config_for
 from tests.nodes import a_node, until
 from zeus.api.app import Node
+from zeus.dispatch import inputs
 from zeus.nodes.discovery import TYPE, sighting_of
 from zeus.nodes.sightings import Sighting
 from zeus.peers.client import DownloadDamaged, RenderServerProxy
 from zeus.peers.connection import ServerRefused
-from zeus.wire import Introduction
+from zeus.wire import Introduction, NodeEngine
 
 JOB = "22222222-3333-4444-5555-666666666666"
 PEER = "99999999-2222-3333-4444-555555555555"
@@ -257,4 +258,35 @@ async def test_a_download_with_odd_headers(tmp_path: Path) -> None:
         peer.answer = whole(b"hello", b"Repr-Digest: sha-256=:A:")
         with pytest.raises(DownloadDamaged):
             await proxy.download_job_file("a", "b", target)
-    assert list(tmp_path.iterdir()) == []
+    assert not await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
+
+
+async def test_a_file_that_cannot_be_sent_to_be_checked(
+    both: tuple[Node, RawPeer], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the other node says of it, or this machine's disk, it is a clear answer."""
+    node, peer = both
+    api, said = Api(session, node.url), await node.zeus.portraits.portrait()
+    able = NodeEngine(available=True, slots=1, free=1, inspects=True, extensions=["else"])
+    changed = msgspec.structs.replace(said, id=PEER, name="raw", engines={"elsewhere": able})
+    peer.portrait = msgspec.json.encode(changed)
+    await until(lambda: "elsewhere" in node.zeus.foreign.names(), "its engine is known")
+    _, upload = await api.post("/api/uploads", json={"name": "a.else", "size": 1})
+    headers = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    assert (await api.request("PATCH", f"/api/uploads/{upload['id']}", data=b"x", headers=headers))[0] == 204
+    peer.asked = [b""]
+    for code in ("digest_mismatch", "wrong_offset", "job_not_found", "no\nsuch"):
+        body = json.dumps({"error": code, "message": "it is so"}).encode()
+        peer.answer = whole(body).replace(b"200 OK", b"409 Conflict")
+        status, told = await api.post("/api/add_job", json={"renderer": "elsewhere", "upload": upload["id"]})
+        assert (status, told["error"]) == (503, "engine_not_ready"), told
+        status, told = await api.get(f"/api/uploads/{upload['id']}/facts")
+        assert status in (200, 503), told
+
+    def gone(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(inputs, "digest", gone)
+    node.zeus.foreign._inputs._digests.clear()
+    status, told = await api.post("/api/add_job", json={"renderer": "elsewhere", "upload": upload["id"]})
+    assert (status, told["error"]) == (400, "file_not_found") and "/" not in told["message"], told

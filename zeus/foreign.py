@@ -13,7 +13,7 @@ import msgspec
 from zeus import versions
 from zeus.dispatch.inputs import Inputs
 from zeus.engine import ModelState
-from zeus.errors import BadInput, NodeLost, NoSpace, NotReady, TooLarge, ZeusError
+from zeus.errors import BadInput, NoSpace, NotReady, TaskFailed, TooLarge, ZeusError
 from zeus.folders import Folders
 from zeus.model import Demand
 from zeus.nodes.book import NodeBook
@@ -90,7 +90,7 @@ class Foreign:
                 problems.append(_as_ours(peer, error))
                 if error.status == 400 and error.code not in OF_A_NODE:
                     break
-            except (ServerUnreachable, NodeLost) as error:
+            except (ServerUnreachable, TaskFailed) as error:
                 problems.append(NotReady(f"{peer.name}: {error.message}", code="engine_not_ready"))
         refused = [each for each in problems if isinstance(each, BadInput)]
         nobody = NotReady("No node can check this job now.", code="engine_not_ready", retry_after=30)
@@ -108,7 +108,7 @@ class Foreign:
                 return decode(answer, UploadFacts)
             except ServerRefused as error:
                 raise _as_ours(peer, error) from error
-            except (ServerUnreachable, NodeLost, TimeoutError):
+            except (ServerUnreachable, TaskFailed, TimeoutError):
                 continue
         return None
 
@@ -155,7 +155,10 @@ class Foreign:
         path = source.upload.part if source.upload is not None else Path(source.path or "")
         if not await asyncio.to_thread(path.is_file):
             raise BadInput(f'"{source.name}" is no single file, and no folder that other nodes see.', code="not_shared")
-        return await self._inputs.send(path, source.name, peer, lambda done, size: None)
+        try:
+            return await self._inputs.send(path, source.name, peer, lambda done, size: None)
+        except OSError as error:
+            raise BadInput(f'"{source.name}" cannot be read: {error.strerror}.', code="file_not_found") from error
 
 
 def _engines(peer: Peer) -> dict[str, NodeEngine]:
