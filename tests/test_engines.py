@@ -128,10 +128,15 @@ async def test_jobs_for_an_engine_that_cannot_run_are_refused_at_the_door(lame: 
     assert (status, error["error"]) == (400, "unknown_engine")
 
 
-async def test_a_repeated_job_is_answered_though_its_engine_cannot_run_now(
-    lame: Node, lame_api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer of an engine is good for a second question. To stand before the node, which asks once it is up."""
     monkeypatch.setattr("zeus.catalog.FRESH", 0.0)
+
+
+async def test_a_repeated_job_is_answered_though_its_engine_cannot_run_now(
+    always_asked: None, lame: Node, lame_api: Api
+) -> None:
     engine, headers = lame.zeus.registry.engines["lame"], {"Idempotency-Key": "k"}
     engine.fit = True  # type: ignore[attr-defined]
     first = await lame_api.post("/api/add_job", json={"renderer": "lame"}, headers=headers)

@@ -253,7 +253,9 @@ async def test_no_picture_is_404_and_a_broken_one_500(api: Api, publish: Callabl
     assert (status, error["error"]) == (500, "preview_failed") and "broken.png" in error["message"]
     status, text = await api.get(path, headers={"X-API-Version": "0.1"})
     assert status == 500 and text.startswith("broken.png has no preview")
+    assert (await api.get(path, params={"missing_ok": "1"})) == (204, "")
     assert (await api.get("/api/jobs/nothing/thumbnail"))[1]["error"] == "job_not_found"
+    assert (await api.get("/api/jobs/nothing/thumbnail?missing_ok=1")) == (204, "")
 
 
 async def test_a_running_job_shows_its_newest_whole_frame(
@@ -376,7 +378,7 @@ async def test_frames_that_were_published_one_by_one_are_shown_while_the_job_goe
             await context.publish(number, [path], 0.1)
 
     monkeypatch.setattr(node.zeus.registry.engines["frames"], "run", run)
-    _, job = await api.post("/api/add_job", json={"renderer": "frames", "args": {}, "start_frame": 1, "end_frame": 9})
+    _, job = await api.post("/api/add_job", json={"renderer": "frames", "args": {}, "start_frame": 1, "end_frame": 10})
     await api.until(job["id"], "running")
 
     async def published(count: int) -> None:

@@ -28,7 +28,7 @@ ROWS = (
     Row("GET", "/api/jobs/{job_id}/files", (200,)),
     Row("GET", "/api/jobs/{job_id}/download", (200, 400, 404)),
     Row("GET", "/api/jobs/{job_id}/download_all", (200,)),
-    Row("GET", "/api/jobs/{job_id}/thumbnail", (200, 404, 500)),
+    Row("GET", "/api/jobs/{job_id}/thumbnail", (200, 204, 404, 500)),
     Row("POST", "/api/add_job", (200, 400)),
     Row("POST", "/api/jobs/{job_id}/cancel", (200, 202, 303, 400)),
     Row("POST", "/api/jobs/{job_id}/delete", (200, 202, 400)),

@@ -131,6 +131,7 @@ QUERIES: Mapping[tuple[str, str], Outcomes] = {
     ),
     ("GET /api/jobs/{job_id}/thumbnail", "size"): text(INVALID, empty=Yes(200)),
     ("GET /api/jobs/{job_id}/thumbnail", "video_ok"): text(Yes(200)),
+    ("GET /api/jobs/{job_id}/thumbnail", "missing_ok"): text(Yes(200)),
     ("GET /api/jobs/{job_id}/thumbnail", "filename"): text(NO_FILE, empty=No(400, "missing_field")),
     ("POST /api/jobs/{job_id}/cancel", "confirm"): CONFIRM,
     ("POST /api/jobs/{job_id}/cancel", "redirect"): text(Yes(200, lambda body: body["status"] == "finished")),

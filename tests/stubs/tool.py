@@ -4,6 +4,8 @@ deaf            ignore SIGTERM from here on
 fork            leave a child behind that sleeps, in this session
 daemon          leave a grandchild behind that sleeps, in a session of its own, with all descriptors closed
 flood:BYTES     print that many bytes without a newline
+say:TEXT        print a line
+lines:COUNT     print that many lines, each with its number
 garbage         print bytes that are no UTF-8
 silent          close stdout and stderr
 sleep:SECONDS   sleep
@@ -56,6 +58,8 @@ WORDS = {
     "daemon": daemon,
     "flood": flood,
     "garbage": lambda _: os.write(1, b"\xff\xfe\x80 bad\n" * 10),
+    "say": lambda text: print(text, flush=True),
+    "lines": lambda count: print("\n".join(f"line {number}" for number in range(1, int(count) + 1)), flush=True),
     "silent": silent,
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "write": lambda name: Path(name).write_text("written"),

@@ -168,12 +168,13 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/jobs/{job_id}/download_all"): Operation("All outputs as a zip", {200: ZIP}),
     ("GET", "/api/jobs/{job_id}/thumbnail"): Operation(
-        "A preview of the outputs, or of one", {200: PREVIEW, 206: PREVIEW, 304: None, 409: wire.ErrorBody,
+        "A preview of the outputs, or of one", {200: PREVIEW, 204: None, 206: PREVIEW, 304: None, 409: wire.ErrorBody,
                                    416: wire.ErrorBody, 500: wire.ErrorBody},
         query=(
             Query("size", Annotated[str, Meta(pattern="^(small|big)?$")], "small fits 240×240, big 1280×1280"),
             Query("video_ok", str, "1: a short video where there is one"),
             Query("filename", str, "Of this output"),
+            Query("missing_ok", str, "1: 204 where there is nothing to show"),
         ),
         headers=("Range", "If-None-Match"),
     ),

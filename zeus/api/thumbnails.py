@@ -11,7 +11,7 @@ from zeus.api.keys import ZEUS
 from zeus.api.outputs import choose
 from zeus.api.parameters import flag
 from zeus.api.responses import SlicedFile, job_id_of
-from zeus.errors import BadInput, NotFound
+from zeus.errors import BadInput, NotFound, PreviewFailed
 from zeus.model import ENDED, Output
 from zeus.thumbnails import BIG, SMALL, kind_of, pictures_of
 
@@ -19,6 +19,16 @@ BOXES = {"": SMALL, "small": SMALL, "big": BIG}
 
 
 async def thumbnail(request: web.Request) -> web.StreamResponse:
+    """A picture of an output or of all of them. With `missing_ok` nothing to show is no error: 204."""
+    try:
+        return await _thumbnail(request)
+    except (NotFound, PreviewFailed):
+        if flag(request, "missing_ok"):
+            return web.Response(status=204)
+        raise
+
+
+async def _thumbnail(request: web.Request) -> web.StreamResponse:
     zeus, query = request.app[ZEUS], request.query
     box, movies = BOXES.get(query.get("size", "small")), flag(request, "video_ok")
     if box is None:

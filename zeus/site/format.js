@@ -34,6 +34,11 @@ export function duration(seconds) {
   return whole < DAY ? pair(whole, 3600, "h", 60, "min") : pair(whole, DAY, "d", 3600, "h");
 }
 
+/** How fast frames are made: "2.4 s a frame", or "12 frames a second". */
+export function pace(seconds) {
+  return seconds < 0.1 ? `${WHOLE.format(Math.round(1 / Math.max(seconds, 1e-4)))} frames a second` : `${duration(seconds)} a frame`;
+}
+
 /** The time left: an estimate, hence rounded up and never exact to the second beyond a minute. */
 export function eta(seconds) {
   if (seconds === null || seconds === undefined) return "";

@@ -82,7 +82,7 @@ class JobStore {
         if (error.code !== "invalid_field" && error.status !== 404) throw error;
         return this._load(); // the last one of the page was removed meanwhile
       }
-      for (const job of page.jobs) this.put(job);
+      for (const job of page.jobs) if (!this._jobs.has(job.id)) this._put(job, { isLast: true });
     }
     this._token = token;
     this.isComplete = true;
@@ -107,15 +107,16 @@ class JobStore {
   _forgetAllBut(jobs) {
     const here = new Set(jobs.map((job) => job.id));
     for (const id of [...this._jobs.keys()]) if (!here.has(id)) this._drop(id);
-    for (const job of jobs) this._put(job);
+    for (const job of jobs) this._put(job, { isLast: true });
     this._tell(null);
   }
 
-  _put(job) {
+  /** Of jobs that were added together the last to come is the newest, unless they come as they are listed: `isLast`. */
+  _put(job, { isLast = false } = {}) {
     const known = this._jobs.get(job.id);
     this._jobs.set(job.id, job);
     if (known) this._list[this._place(known)] = job;
-    else this._list.splice(this._before(job), 0, job);
+    else this._list.splice(this._before(job, isLast), 0, job);
     this._tell("changed", job.id);
   }
 
@@ -127,12 +128,13 @@ class JobStore {
     this._tell("removed", id);
   }
 
-  /** Where a new job belongs: before all that are older. Found by halving, the list has an order. */
-  _before(job) {
+  /** Where a new job belongs: before all that are older, or behind those as old. Found by halving, the list has an order. */
+  _before(job, isLast = false) {
     let [low, high] = [0, this._list.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this._list[middle].date_created > job.date_created) low = middle + 1;
+      const date = this._list[middle].date_created;
+      if (date > job.date_created || (isLast && date === job.date_created)) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -1,0 +1,252 @@
+// A job's log: as it grows, with the newest lines in sight, and searched.
+import { connection, errorOf, get, jobUrl } from "../../api.js";
+import { debounce, el, replace, text } from "../../dom.js";
+import { icon } from "../../icons.js";
+import { hasEnded } from "../../jobs.js";
+import { VirtualList } from "../../virtual.js";
+
+const MOST_LINES = 20000;
+const LONGEST = 2000;
+const LINE = 20;
+const PAUSE = 1000;
+/** What terminals obey, and what is no character. */
+const CONTROLS = /\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g;
+
+export class Log {
+  constructor(id) {
+    this._id = id;
+    this._job = null;
+    this._attempt = null;
+    this._isClosed = false;
+    this._following = true;
+    this._reading = null;
+    this._top = 0;
+    this._matches = [];
+    this._match = -1;
+    this._build();
+    this._list = new VirtualList(this._place, { scroller: this._box, make: () => this._line(), get: (key) => this._lines[key - this._first], height: () => LINE });
+    this._clear();
+    this._gone = new AbortController();
+    document.addEventListener("visibilitychange", () => this._look(), { signal: this._gone.signal });
+  }
+
+  /** Follow a job as it is now. */
+  update(job) {
+    const isFirst = !this._job;
+    const before = this._job;
+    this._job = job;
+    this._offerAttempts();
+    if (isFirst || before.attempt !== job.attempt || (hasEnded(before) && !hasEnded(job))) this._look();
+  }
+
+  close() {
+    this._isClosed = true;
+    this._gone.abort();
+    this._reading?.abort();
+    this._find.cancel();
+    cancelAnimationFrame(this._frame);
+    this._list.close();
+  }
+
+  _build() {
+    this._find = debounce(() => this._search(), 120);
+    this._field = el("input", {
+      class: "input log-search", type: "search", placeholder: "Search the log", "aria-label": "Search the log", spellcheck: "false",
+      maxlength: 200, oninput: () => this._find(),
+      onkeydown: (event) => event.key === "Enter" && this._step(event.shiftKey ? -1 : 1),
+    });
+    this._found = el("span", { class: "muted small numbers", role: "status" });
+    const step = (label, by, kind) => el("button", { class: `button quiet small ${kind}`, type: "button", "aria-label": label, onclick: () => this._step(by) }, icon("chevron", 16));
+    this._steps = el("span", { class: "log-steps", hidden: true }, step("The match before", -1, "log-back"), step("The next match", 1, "log-next"));
+    this._follow = el("input", { type: "checkbox", checked: true, onchange: () => this._setFollowing(this._follow.checked) });
+    this._attempts = el("select", { class: "input log-attempts", "aria-label": "Attempt", hidden: true, onchange: () => this._chooseAttempt() });
+    this._tools = el("div", { class: "log-tools", hidden: true }, this._attempts, this._field, this._found, this._steps);
+    this._place = el("div", { class: "log-lines" });
+    this._box = el("div", { class: "log-box", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log", onscroll: () => this._scrolled() }, this._place);
+    this._empty = el("p", { class: "muted small" });
+    this._note = el("p", { class: "muted small", hidden: true }, `Only the last ${MOST_LINES.toLocaleString("en-GB")} lines are shown; the file has all.`);
+    this.element = el("section", { class: "card stack job-log", "aria-label": "Log" },
+      el("div", { class: "row between" }, el("h2", {}, "Log"),
+        el("div", { class: "row" },
+          el("label", { class: "check small" }, this._follow, "Follow"),
+          el("a", { class: "button small", href: jobUrl(this._id, "logs"), download: `${this._id}.log` }, icon("download", 16), "Download"))),
+      this._tools,
+      this._note, this._empty, this._box);
+  }
+
+  _offerAttempts() {
+    const number = this._job.attempt;
+    this._attempts.hidden = number < 2;
+    if (this._attempts.options.length === number + 1) return;
+    const names = Array.from({ length: number }, (_, at) => el("option", { value: at + 1 }, `Attempt ${at + 1}`));
+    replace(this._attempts, el("option", { value: "" }, "Newest attempt"), names);
+    this._attempts.value = this._attempt ?? "";
+  }
+
+  _chooseAttempt() {
+    this._attempt = this._attempts.value || null;
+    this._look();
+  }
+
+  /** Read the log anew, from its beginning; not while nobody looks. */
+  async _look() {
+    this._reading?.abort();
+    if (document.hidden || !this._job || this._isClosed) return;
+    const stop = (this._reading = new AbortController());
+    const isShared = this._job.children.length > 0;
+    text(this._empty, this._job.attempt ? "" : isShared ? "Each of its pieces has a log of its own." : "There is no log before the job has begun.");
+    while (!stop.signal.aborted) {
+      let isWhole = false;
+      try {
+        if (!this._job.attempt) return this._take(await get(jobUrl(this._id, "logs"), { signal: stop.signal }), true);
+        await this._read(stop.signal);
+        isWhole = true;
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (error.status) {
+          text(this._empty, error.message);
+          return;
+        }
+        connection.lose();
+      }
+      await connection.whenBack(stop.signal).catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+      if (isWhole && hasEnded(this._job)) return; // the end of a job is told here a little after its log's
+    }
+  }
+
+  async _read(signal) {
+    const path = jobUrl(this._id, "logs", { follow: 1, attempt: this._attempt });
+    const response = await fetch(path, { signal });
+    if (!response.ok) throw errorOf(response.status, await response.text());
+    const decoder = new TextDecoder();
+    let isFirst = true;
+    for (const reader = response.body.getReader(); ;) {
+      const { value, done } = await reader.read();
+      this._take(decoder.decode(value, { stream: !done }), isFirst);
+      isFirst = false;
+      if (done) return;
+    }
+  }
+
+  /** Take in what came; `isNew` replaces what there was. */
+  _take(told, isNew) {
+    if (isNew) this._clear();
+    const lines = (this._rest + (told ?? "")).split("\n");
+    this._rest = lines.pop().slice(0, LONGEST * 2);
+    for (const line of lines) this._lines.push(clean(line));
+    const extra = this._lines.length - MOST_LINES;
+    if (extra > 0) {
+      this._lines.splice(0, extra);
+      this._first += extra;
+      this._note.hidden = false;
+    }
+    this._frame ||= requestAnimationFrame(() => this._draw());
+  }
+
+  _clear() {
+    this._lines = [];
+    this._first = 0;
+    this._rest = "";
+    this._longest = 0;
+    this._measured = 0;
+    this._note.hidden = true;
+    this._frame ||= requestAnimationFrame(() => this._draw());
+  }
+
+  _draw() {
+    this._frame = 0;
+    for (let at = Math.max(this._measured, this._first); at < this._first + this._lines.length; at += 1) this._longest = Math.max(this._longest, this._lines[at - this._first].length);
+    this._measured = this._first + this._lines.length;
+    const width = `calc(${this._longest}ch + 24px)`;
+    if (this._place.style.minWidth !== width) this._place.style.minWidth = width;
+    this._box.hidden = this._tools.hidden = !this._lines.length;
+    if (this._lines.length) text(this._empty, "");
+    this._list.set(Array.from(this._lines, (_, at) => this._first + at));
+    if (this._field.value) this._search({ moves: false });
+    if (this._following) this._toEnd();
+  }
+
+  _line() {
+    const element = el("div", {});
+    const show = (line, at) => {
+      const key = this._first + at;
+      const isMatch = this._matches[this._match] === key;
+      element.className = `log-line${line.startsWith("[zeus]") ? " log-own" : ""}${isMatch ? " log-match" : ""}`;
+      const query = this._field.value.toLowerCase();
+      if (query && line.toLowerCase().includes(query)) replace(element, marked(line, query));
+      else text(element, line);
+    };
+    return { element, show };
+  }
+
+  // Following and searching
+
+  _scrolled() {
+    const { scrollTop, clientHeight, scrollHeight } = this._box;
+    if (scrollTop < this._top - 4) this._setFollowing(false);
+    else if (scrollTop + clientHeight >= scrollHeight - LINE) this._setFollowing(true, { moves: false });
+    this._top = scrollTop;
+  }
+
+  _setFollowing(isWanted, { moves = true } = {}) {
+    this._following = isWanted;
+    this._follow.checked = isWanted;
+    if (isWanted && moves) this._toEnd();
+  }
+
+  _toEnd() {
+    this._box.scrollTop = this._box.scrollHeight;
+    this._top = this._box.scrollTop;
+    this._list.draw();
+  }
+
+  _search({ moves = true } = {}) {
+    const query = this._field.value.toLowerCase();
+    const before = this._matches[this._match];
+    this._matches = [];
+    if (query) this._lines.forEach((line, at) => line.toLowerCase().includes(query) && this._matches.push(this._first + at));
+    const kept = this._matches.indexOf(before);
+    this._match = kept >= 0 ? kept : this._matches.length - 1;
+    this._steps.hidden = !this._matches.length;
+    this._tell();
+    this._list.refresh({ all: true });
+    if (moves && this._match >= 0) this._show();
+  }
+
+  _step(by) {
+    if (!this._matches.length) return;
+    this._match = (this._match + by + this._matches.length) % this._matches.length;
+    this._tell();
+    this._show();
+  }
+
+  _tell() {
+    const number = this._matches.length.toLocaleString("en-GB");
+    text(this._found, !this._field.value ? "" : this._matches.length ? `${this._match + 1} of ${number}` : "Not found");
+  }
+
+  _show() {
+    this._setFollowing(false);
+    this._list.reveal(this._matches[this._match] - this._first);
+    this._box.scrollLeft = 0;
+    this._top = this._box.scrollTop;
+    this._list.refresh({ all: true });
+  }
+}
+
+function clean(line) {
+  const plain = line.replace(CONTROLS, "");
+  return plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain;
+}
+
+/** A line with what is searched for marked in it. */
+function marked(line, query) {
+  const [lower, parts] = [line.toLowerCase(), []];
+  let from = 0;
+  for (let at = lower.indexOf(query); at >= 0; at = lower.indexOf(query, from)) {
+    parts.push(line.slice(from, at), el("mark", {}, line.slice(at, at + query.length)));
+    from = at + query.length;
+  }
+  return [...parts, line.slice(from)];
+}
