@@ -56,6 +56,8 @@ def config_for(folder: Path, **sections: Mapping[str, Any]) -> Config:
     }
     for name, values in sections.items():
         base[name] = {**base.get(name, {}), **values}
+    if not base["plugins"]["folders"]:
+        base["engines"].pop("noop", None)  # without the stub engines, their settings are of nobody
     return msgspec.convert(base, Config)
 
 

@@ -88,6 +88,14 @@ async def test_jobs_without_input(control: Api, worker: Api) -> None:
     assert (await control.post("/api/add_job", json=parent))[1]["error"] == "invalid_frames"
 
 
+async def test_an_input_that_is_still_to_come(control: Api, worker: Api) -> None:
+    """Its name is enough to check the rest, also where the engine would look into the file."""
+    asked = {"renderer": "frames", "start_frame": 1, "end_frame": 4}
+    for api in (worker, control):
+        status, dry = await api.post("/api/add_job?dry_run=1&filename=late.frames", json=asked)
+        assert (status, dry.get("end_frame")) == (200, 4), dry
+
+
 async def _names(api: Api) -> Any:
     return (await api.get("/api/engines/names"))[1]
 
@@ -236,16 +244,21 @@ async def test_a_peer_that_cannot_run_it_and_one_that_is_away(control: Api, tmp_
     assert "worker" in told["message"] and "does not answer" in told["message"]
 
 
+NESTED: Any = {}
+for _ in range(60):
+    NESTED = {"x": NESTED}
 LIES: Sequence[Any] = (
     {"start_frame": 1 << 40, "end_frame": 1 << 41},
     {"start_frame": 7, "end_frame": 3},
     {"start_frame": 7},
+    {"start_frame": 1, "end_frame": 900_000},
     {"renderer": "other"},
     {"renderer": "x" * 1000},
     {"frame_step": 0},
     {"publishes": "never"},
     {"demand": {"gpu": "gpu:x"}},
     {"args": []},
+    {"args": NESTED},
     {"project_file": "x" * 5000},
     {"padding": "x" * (5 << 20)},
     [],
@@ -257,7 +270,7 @@ LIES: Sequence[Any] = (
 
 async def test_a_node_that_lies_about_a_job(control: Api, worker: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer is a clear one, and nothing is stored."""
-    right = {"valid": True, "renderer": "noop", "args": {}, "start_frame": None, "end_frame": None, "nodes": []}
+    right = {"valid": True, "renderer": "noop", "args": {}, "start_frame": 1, "end_frame": 2, "nodes": []}
     original, answers = add_job._add, [[{**right, **lie}] if isinstance(lie, dict) else lie for lie in LIES]
 
     async def lying(request: Any, body: Any, upload: Any) -> Any:
@@ -265,7 +278,8 @@ async def test_a_node_that_lies_about_a_job(control: Api, worker: Api, monkeypat
 
     monkeypatch.setattr(add_job, "_add", lying)
     while answers:
-        status, told = await control.post("/api/add_job", json={"renderer": "noop"})
+        asked = {"renderer": "noop", "start_frame": 1, "end_frame": 2}
+        status, told = await control.post("/api/add_job", json=asked)
         assert (status, told["error"]) == (503, "engine_not_ready"), (answers[0], told)
         answers.pop(0)
     assert (await control.get("/api/jobs"))[1]["jobs"] == []

@@ -37,7 +37,7 @@ CODES = (
     r'\.Failure\(.*"([a-z_]+)"\)',
 )
 """How a code stands in the sources: as an argument, of a class of errors, of what aiohttp raises, of a failed job."""
-NEVER_ANSWERED = {"attempt_over", "config_error", "storage_in_use", "tokens_damaged"}
+NEVER_ANSWERED = {"attempt_over", "config_error", "storage_in_use"}
 NEVER_ANSWERED |= {"node_lost", "node_busy", "node_cancelled", "peer_damaged", "input_not_sent"}
 NEVER_ANSWERED |= {"hub_damaged", "hub_refused", "hub_unreachable"}
 """Codes that end a start, a node or the pull of a model, and reach no client."""

@@ -32,7 +32,7 @@ from zeus.nodes.sightings import Sighting
 from zeus.nodes.trust import FILE
 from zeus.peers.client import RenderServerProxy
 from zeus.peers.connection import ServerRefused, ServerUnreachable
-from zeus.wire import Challenge, Introduction, PairOffer, Proof
+from zeus.wire import Challenge, Introduction, NodeEngine, PairOffer, Proof
 
 OTHER = "11111111-2222-3333-4444-555555555555"
 
@@ -304,6 +304,10 @@ def test_what_is_announced() -> None:
 # Heartbeats
 
 
+def _has_answered(engine: NodeEngine) -> bool:
+    return engine.reason != "It has not answered yet."
+
+
 async def test_a_node_that_is_gone_is_noticed(
     tmp_path: Path, spawn_node: Callable[..., NodeProcess], session: aiohttp.ClientSession
 ) -> None:
@@ -315,6 +319,10 @@ async def test_a_node_that_is_gone_is_noticed(
         node = await one.zeus.pairing.add(url, shown["code"], None)
         peer = one.zeus.nodes.peers[node.id or ""]
         assert peer.online and one.zeus.nodes.online() == [peer] and one.zeus.nodes.by_name("other") is peer
+        await until(
+            lambda: peer.portrait and all(_has_answered(each) for each in peer.portrait.engines.values()),
+            "its engines know what they can",
+        )
         one.zeus.nodes._changed = lambda: changes.append(time.monotonic())
         await asyncio.sleep(10 * BEAT)
         assert not changes  # being busier or not is no news

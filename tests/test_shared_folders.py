@@ -53,6 +53,7 @@ async def test_a_job_whose_input_is_shared(tmp_path: Path) -> None:
         other.mkdir()
         (other / MARK).write_text((there / MARK).read_text())
         (other / "a.frames").write_text("1-9")
+        os.utime(other / "a.frames", (0, 0))
         _, job = await one.post("/api/add_job", json=fields)
         job = await one.until(job["id"])
         assert (job["status"], job["node"], job["completed_frames"]) == ("finished", "second", 3), job["error"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 from zeus import versions
 from zeus.dispatch.inputs import Inputs
 from zeus.engine import ModelState
-from zeus.errors import BadInput, NodeLost, NoSpace, NotReady, TooLarge, ZeusError
+from zeus.errors import BadInput, NoSpace, NotReady, TaskFailed, TooLarge, ZeusError
 from zeus.folders import Folders
 from zeus.model import Demand
 from zeus.nodes.book import NodeBook
@@ -28,6 +28,8 @@ MOST_ASKED = 4
 """Nodes that are asked to check one request at most."""
 LARGEST = 4 << 20
 """Bytes of such an answer."""
+DEEPEST = 16
+"""Levels of an engine's arguments, which are part of every list from then on."""
 MOST_TEXT = 1000
 """Characters that are shown of what another node says."""
 CHECK_SECONDS = 90.0
@@ -88,7 +90,7 @@ class Foreign:
                 problems.append(_as_ours(peer, error))
                 if error.status == 400 and error.code not in OF_A_NODE:
                     break
-            except (ServerUnreachable, NodeLost) as error:
+            except (ServerUnreachable, TaskFailed) as error:
                 problems.append(NotReady(f"{peer.name}: {error.message}", code="engine_not_ready"))
         refused = [each for each in problems if isinstance(each, BadInput)]
         nobody = NotReady("No node can check this job now.", code="engine_not_ready", retry_after=30)
@@ -101,10 +103,12 @@ class Foreign:
                 upload = await self._send(peer, source)
                 params = {"project_file": project_file} if project_file is not None else {}
                 path = f"/api/uploads/{upload}/facts"
-                return decode(await peer.proxy.request("GET", path, params=params, most=LARGEST), UploadFacts)
+                async with asyncio.timeout(CHECK_SECONDS):
+                    answer = await peer.proxy.request("GET", path, params=params, most=LARGEST, wait=CHECK_SECONDS)
+                return decode(answer, UploadFacts)
             except ServerRefused as error:
                 raise _as_ours(peer, error) from error
-            except (ServerUnreachable, NodeLost):
+            except (ServerUnreachable, TaskFailed, TimeoutError):
                 continue
         return None
 
@@ -121,18 +125,23 @@ class Foreign:
         if source is not None and not given:
             params["filename"] = source.name
         body = [{**_fields(request), **given} for request in requests]
-        answer = await peer.proxy.request(
-            "POST", "/api/add_job", params=params, json=body,
-            most=LARGEST, wait=CHECK_SECONDS,
-        )  # fmt: skip
-        told = decode(answer, list[DryRun])
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):  # all of it: an answer may also come byte by byte
+                answer = await peer.proxy.request(
+                    "POST", "/api/add_job", params=params, json=body, most=LARGEST, wait=CHECK_SECONDS
+                )
+        except TimeoutError as error:
+            raise ServerUnreachable("It takes too long to answer.") from error
+        told = await asyncio.to_thread(decode, answer, list[DryRun])
         if len(told) != len(requests):
             raise ServerRefused(answer.status, "unexpected_answer", "It answers for another number of jobs.")
         return [_settled(each, request, peer) for each, request in zip(told, requests, strict=True)]
 
     async def _input(self, peer: Peer, request: JobRequest, source: Source | None) -> dict[str, Any]:
         """The fields that name a job's input there; none where its engine need not see it to check the job."""
-        if source is None or (not _is_archive(source) and not _inspects(peer, request, source)):
+        if source is None or (source.upload is None and source.path is None):
+            return {}
+        if not _is_archive(source) and not _inspects(peer, request, source):
             return {}
         if (shared := await self._shared(peer, source)) is not None:
             return {"shared": msgspec.to_builtins(shared)}
@@ -146,7 +155,10 @@ class Foreign:
         path = source.upload.part if source.upload is not None else Path(source.path or "")
         if not await asyncio.to_thread(path.is_file):
             raise BadInput(f'"{source.name}" is no single file, and no folder that other nodes see.', code="not_shared")
-        return await self._inputs.send(path, source.name, peer, lambda done, size: None)
+        try:
+            return await self._inputs.send(path, source.name, peer, lambda done, size: None)
+        except OSError as error:
+            raise BadInput(f'"{source.name}" cannot be read: {error.strerror}.', code="file_not_found") from error
 
 
 def _engines(peer: Peer) -> dict[str, NodeEngine]:
@@ -195,8 +207,12 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         span = span_of(told.start_frame, told.end_frame)
     except BadInput as error:
         raise ServerRefused(200, "unexpected_answer", f"It answers with impossible frames: {error.message}") from error
+    if request.start_frame is not None and span != span_of(request.start_frame, request.end_frame):
+        raise ServerRefused(200, "unexpected_answer", "It answers with other frames than it was asked about.")
     if told.renderer not in _engines(peer) or request.renderer not in (None, told.renderer):
         raise ServerRefused(200, "unexpected_answer", "It answers for another engine.")
+    if not _is_flat(told.args, DEEPEST):
+        raise ServerRefused(200, "unexpected_answer", "It answers with arguments without an end.")
     demand = told.demand
     return Settled(
         renderer=told.renderer,
@@ -210,6 +226,11 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         demand=Demand(gpu=demand.gpu, memory=demand.memory, least=demand.least, model=demand.model),
         project=told.project_file or "",
     )
+
+
+def _is_flat(value: object, levels: int) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_is_flat(each, levels - 1) for each in inner)
 
 
 def _as_ours(peer: Peer, error: ServerRefused) -> ZeusError:

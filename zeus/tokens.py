@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from zeus.errors import BadInput, Conflict, NotFound, ZeusError
+from zeus.errors import BadInput, Conflict, NotFound, NotReady, ZeusError
 from zeus.files import sync_folder
 
 OWNER = "owner"
@@ -50,7 +50,7 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: float
 
 
-class TokensDamaged(ZeusError):
+class TokensDamaged(NotReady):
     """The file tokens.json cannot be read; put it right or remove it."""
 
     code = "tokens_damaged"
@@ -160,7 +160,9 @@ def _named(storage: Path) -> list[Token]:
     except FileNotFoundError:
         return []
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TokensDamaged(f"{storage / NAMED_FILE} cannot be read: {error}.") from error
+        raise TokensDamaged(
+            f"{NAMED_FILE} in the storage folder cannot be read: {error} Put it right or remove it."
+        ) from error
 
 
 def _write_named(storage: Path, tokens: Sequence[Token]) -> None:

@@ -41,7 +41,7 @@ class Whereabouts:
     def __init__(self, book: NodeBook, holds: Callable[[str], Awaitable[bool]], patience: float) -> None:
         self._book = book
         self._holds = holds
-        self._patience = patience
+        self.patience = patience
         self._opened = time.monotonic()
         self._here: OrderedDict[str, None] = OrderedDict()
         self._holders: OrderedDict[str, str] = OrderedDict()
@@ -81,11 +81,11 @@ class Whereabouts:
 
     def may_return(self, peer: Peer) -> bool:
         """Whether a peer that does not answer is worth waiting for."""
-        return self.silence(peer) < self._patience
+        return self.silence(peer) < self.patience
 
     async def _look(self, job_id: str) -> Peer | None:
         """Ask all who may hold a job, at once; those who do not answer again, for a while."""
-        deadline, denied = time.monotonic() + self._patience, set[str]()
+        deadline, denied = time.monotonic() + self.patience, set[str]()
         while True:
             asked = {peer.id: peer for peer in self._book.peers.values() if self._may_hold(peer)}
             if self._nobody_held(job_id, frozenset(asked)):
@@ -108,7 +108,7 @@ class Whereabouts:
 
     def _may_hold(self, peer: Peer) -> bool:
         was_heard = (peer.seen or 0.0) > self._opened
-        return peer.online or self.silence(peer) < (GONE if was_heard else self._patience)
+        return peer.online or self.silence(peer) < (GONE if was_heard else self.patience)
 
     def _nobody_held(self, job_id: str, peers: frozenset[str]) -> bool:
         until, asked = self._absent.get(job_id, (0.0, frozenset[str]()))

@@ -564,7 +564,7 @@ class Proof(msgspec.Struct, frozen=True):
     id: NodeId
     name: Annotated[str, Meta(max_length=63)]
     open: bool
-    proof: Annotated[str, Meta(max_length=64)] | None = None
+    proof: Hex | None = None
 
 
 class SessionView(msgspec.Struct, frozen=True):

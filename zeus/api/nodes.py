@@ -91,13 +91,18 @@ async def prove(request: web.Request) -> web.Response:
 
 
 def caller_of(request: web.Request) -> str | None:
-    """The id of the trusted node that asks: by its token, or on a node that is open to all by its word."""
+    """The id of the trusted node that asks: by its token, or on a node that is open to all by its word.
+
+    No word does for one that is paired with this: it has a token.
+    """
     zeus = request.app[ZEUS]
     kind, _, secret = request.headers.get(AUTHORIZATION, "").partition(" ")
     if kind.lower() == "bearer" and (node_id := zeus.nodes.trust.caller(secret.strip())) is not None:
         return node_id
     named = request.headers.get(NODE_HEADER, "")
-    return named if zeus.config.http.open and named != zeus.nodes.own_id and NODE_ID.fullmatch(named) else None
+    if not zeus.config.http.open or named in (zeus.nodes.own_id, *zeus.nodes.trust.known):
+        return None
+    return named if NODE_ID.fullmatch(named) else None
 
 
 def _asked_at(request: web.Request) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import Mapping
 
 import aiohttp
@@ -123,13 +125,16 @@ class Passing:
 
     async def _passed(self, request: web.Request, peer: Peer, *, is_job: bool = False) -> web.StreamResponse:
         """The other node's answer. Raises NodeAway; one that has just gone may be restarting and is waited for."""
-        where = self._zeus.whereabouts
+        where, first = self._zeus.whereabouts, 0.0
         while True:
             try:
                 return await self._watched(request, peer, is_job=is_job)
             except ServerUnreachable as error:
+                first = first or time.monotonic()
                 may_repeat = request.method in ("GET", "HEAD") or _is_unsent(error)
-                if not may_repeat or not where.may_return(peer) or _is_gone(request):
+                # One may be heard of all the while, and yet answer this with nonsense.
+                is_over = not where.may_return(peer) or time.monotonic() - first > where.patience
+                if not may_repeat or is_over or _is_gone(request):
                     raise NodeAway(f"{peer.name}, which holds this, does not answer.") from error
             await asyncio.sleep(AGAIN)
 
@@ -158,13 +163,16 @@ class Passing:
 
     async def _exchange(self, request: web.Request, peer: Peer, is_job: bool) -> web.StreamResponse:
         body = await read_body(request) if request.can_read_body else None
-        sent = {name: ", ".join(request.headers.getall(name)) for name in SENT if name in request.headers}
+        names = [name for name in SENT if name in request.headers and not (is_job and name == "Accept-Encoding")]
+        sent = {name: ", ".join(request.headers.getall(name)) for name in names}
         # Via: whoever asks there from this very machine has no rights of this machine's by it.
         headers = {**sent, "Via": "1.1 zeus"}
         async with peer.proxy.exchange(
             request.method, request.raw_path, wait=None, headers=headers, data=body, auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type"),
         ) as answer:  # fmt: skip
+            if not 200 <= answer.status < 600:
+                raise NodeAway(f"{peer.name}, which holds this, does not answer as one of Zeus's does.")
             if answer.status in (401, 403):
                 raise NodeAway(f"{peer.name}, which holds this, does not take this node's token.")
             if is_job and answer.status < 300 and answer.content_type == "application/json":
@@ -182,7 +190,7 @@ class Passing:
                 raise NodeAway("The node that holds this answers without an end.")
         try:
             fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise NodeAway("The node that holds this does not answer as one of Zeus's does.") from error
         if "handled_by" in fields:
             fields["handled_by"] = msgspec.Raw(msgspec.json.encode(self._zeus.config.node.name))
@@ -201,7 +209,7 @@ async def _streamed(request: web.Request, answer: aiohttp.ClientResponse) -> web
 
 def _headers(theirs: Mapping[str, str]) -> dict[str, str]:
     kept = {name: theirs[name] for name in KEPT if name in theirs and theirs[name].isprintable()}
-    if kept.get("Location", "/")[:1] != "/" or kept.get("Location", "/")[:2] == "//":
+    if re.match(r"/(?![/\\])", kept.get("Location", "/")) is None:  # browsers take /\ for //, which is another host
         del kept["Location"]
     return {**kept, "Content-Security-Policy": SANDBOX}
 

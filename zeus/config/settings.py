@@ -91,7 +91,8 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Texts, Meta(description="The network interfaces of discovery, such as eth0. Empty: all that lead elsewhere")
     ] = ()
     peers: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/]+/?$")], ...],
+        # No "@": what would be before it is a secret, and the nodes' addresses are shown to whoever may look.
+        tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/@]+/?$(?!\n)")], ...],
         Meta(max_length=64, description="Nodes that multicast does not reach, such as http://render-1:8080"),
     ] = ()
     heartbeat: Annotated[

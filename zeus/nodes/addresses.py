@@ -76,15 +76,18 @@ def url_of(host: object, port: int, *, https: bool = False) -> str:
 def plain_address(host: str, port: int) -> str:
     """HOST:PORT as two nodes write it alike; "" for a host that is no IP address."""
     ip = ip_of(host)
-    ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip is None:
         return ""
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
 
 
 def ip_of(text: str) -> Ip | None:
-    """The IP address that a text is, without its scope; None for any other text."""
+    """The IP address that a text is, without its scope; None for any other text.
+
+    One of IPv4 that is written as one of IPv6 is what it stands for, this machine's loopback too.
+    """
     try:
-        return ipaddress.ip_address(text.partition("%")[0])
+        ip = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    return getattr(ip, "ipv4_mapped", None) or ip

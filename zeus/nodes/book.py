@@ -267,7 +267,7 @@ class NodeBook:
         try:
             async with asyncio.timeout(wait):
                 answer = await ask_for_proof(url, challenge_for(self.own_id, url, typed=True), self.ssl_trust, wait)
-        except (ZeusError, TimeoutError):
+        except (ZeusError, TimeoutError, ValueError):  # the last for what is no URL
             return
         sighting = Sighting(answer.id, clean_name(answer.name), (url,), open=answer.open, typed=True)
         self.sightings.put(url, sighting, wanted=True)

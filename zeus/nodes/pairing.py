@@ -35,6 +35,11 @@ WAIT = 10.0
 FIRST_LOOK = 5.0
 """Seconds after which it is told that two nodes are paired, though the one does not reach the other yet."""
 
+OWN = (
+    "what is there has this node's id: it is this node itself, or one with a copy of its storage folder,"
+    " which needs an empty one of its own."
+)
+
 
 class _Code(msgspec.Struct):
     """A code that is shown: the digits behind its place, until when it is good, and what was begun with it."""
@@ -71,7 +76,7 @@ class Pairing:
         if code is None or code.tries >= TRIES:
             raise Forbidden("No such code is shown here, or not any more: show a new one.", code="wrong_code")
         if offer.id == self._book.own_id:
-            raise BadInput("id: this is that node itself.", code="own_node")
+            raise BadInput(f"id: {OWN}", code="own_node")
         code.tries += 1
         own, exchange = self._own(), secrets.token_hex(16)
         share, key = await asyncio.to_thread(_answer, code.digits, offer, own)
@@ -93,9 +98,11 @@ class Pairing:
         have it show one. Raises BadInput, or Forbidden `wrong_code`.
         """
         try:
-            URL(url)
-        except ValueError as error:
-            raise BadInput(f"url: {url[:80]} is no URL.", code="invalid_field") from error
+            is_url = bool(URL(url).port)  # 0 is none
+        except ValueError:
+            is_url = False
+        if not is_url:
+            raise BadInput(f"url: {url[:80]} is no URL.", code="invalid_field")
         digits = re.sub(r"[\s-]", "", code) if code is not None else await self._fetch_code(url, token)
         if not re.fullmatch(r"[0-9]{8}", digits):
             raise BadInput("code: it has 8 digits.", code="invalid_field")
@@ -131,7 +138,7 @@ class Pairing:
                 answer = await server.request("POST", PATH, json=msgspec.to_builtins(offer), wait=WAIT, most=MOST)
                 reply = decode(answer, PairReply)
                 if reply.node.id == own.id:
-                    raise BadInput("url: this is that node itself.", code="own_node")
+                    raise BadInput(f"url: {OWN}", code="own_node")
                 told = said(place, own, reply.node, share.public, reply.public)
                 key = await asyncio.to_thread(share.key, reply.public, told)
                 if not is_same(reply.proof, key.host_proof):

@@ -166,7 +166,7 @@ def decode(answer: Answer, kind: type[T]) -> T:
     """An answer's JSON; unknown fields are left aside. Raises ServerRefused when it is not of this shape."""
     try:
         return msgspec.json.decode(answer.body, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         message = f"The server's answer is not one of Zeus's API: {error}."
         raise ServerRefused(answer.status, "unexpected_answer", message) from error
 
@@ -204,7 +204,7 @@ def _refusal(status: int, body: bytes) -> ServerRefused:
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
         return ServerRefused(status, error.error, error.message)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         first = body.decode("utf-8", "replace").strip().splitlines()[:1]
         return ServerRefused(status, f"http_{status}", f"The server answered {status}: {''.join(first)[:200]}")
 

@@ -21,6 +21,8 @@ from zeus.errors import ZeusError
 from zeus.peers.connection import ATTEMPTS, Connection, ServerRefused, ServerUnreachable, pause
 
 CHUNK = 256 * 1024
+LONGEST_TAG = 48
+"""Characters of a file's version that has a place in the name of its part; with any other it is fetched anew."""
 PACE_SECONDS, LEAST = 60.0, 256
 """A download in which fewer bytes a second than that arrive, for so many seconds, is given up."""
 Progress = Callable[[int, int | None], None]
@@ -194,7 +196,7 @@ def _write(file: IO[bytes], digest: Any, chunk: bytes) -> None:
 
 def _check(digest: Any, header: str, part: Path, expected: Expected | None) -> None:
     told = re.search(r"sha-256=:([A-Za-z0-9+/=]+):", header)
-    wrong = told and base64.b64decode(told[1]) != digest.digest()
+    wrong = told and told[1] != base64.b64encode(digest.digest()).decode()
     if wrong or (expected is not None and expected != Expected(part.stat().st_size, digest.hexdigest())):
         part.unlink()
         raise DownloadDamaged
@@ -208,8 +210,9 @@ def _find_part(target: Path) -> Path | None:
 def _new_part(target: Path, old: Path | None, response: aiohttp.ClientResponse) -> Path:
     if old:
         old.unlink()
-    strong = re.fullmatch(r'"([^"]+)"', response.headers.get("ETag", ""))
-    return target.with_name(f"{target.name}.{quote(strong[1], safe='')}.part" if strong else f"{target.name}.part")
+    strong = re.fullmatch(r'"([!#-~]+)"', response.headers.get("ETag", ""))
+    tag = quote(strong[1], safe="") if strong else ""
+    return target.with_name(f"{target.name}.{tag}.part" if 0 < len(tag) <= LONGEST_TAG else f"{target.name}.part")
 
 
 def _tag_of(part: Path, target: Path) -> str:
