@@ -86,7 +86,7 @@ class ShareTables(Tables):
 
     async def _held(self, where: str, *values: float) -> list[Held]:
         rows = await self._read(
-            "SELECT id, share, status, percent, completed_frames FROM jobs"
+            "SELECT id, share, status, percent, completed_frames FROM jobs INDEXED BY jobs_shared"
             f" WHERE share != 'null' AND {where} ORDER BY seq",
             *values,
         )
