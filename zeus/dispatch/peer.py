@@ -69,7 +69,7 @@ class PeerDispatcher:
 
     def places(self) -> list[Place]:
         own = self._store.uuid
-        return [place_of(each, each.portrait, own) for each in self._book.online() if each.portrait is not None]
+        return [place_of(each.portrait, each.name, own) for each in self._book.online() if each.portrait is not None]
 
     def look(self, node: str, job_id: str) -> None:
         """A node says that a share there has changed."""
