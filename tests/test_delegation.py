@@ -26,7 +26,8 @@ class Farm(NamedTuple):
 
 @pytest.fixture
 async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
-    async with node_in(tmp_path, "control", ONE) as control, node_in(tmp_path, "render", QUICK) as peer:
+    own = quick(ONE, network={"lease": HANG})  # no busy machine makes the peer a lost one
+    async with node_in(tmp_path, "control", own) as control, node_in(tmp_path, "render", QUICK) as peer:
         await pair(control, peer)
         await fill(control)
         await fill(control, "frames")
