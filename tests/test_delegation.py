@@ -120,6 +120,18 @@ async def test_frames_come_home_as_they_are_made(farm: Farm) -> None:
     assert {(each["node"], each["state"]) for each in listed["frames"]} == {("render", "finished")}
 
 
+async def test_another_priority_is_the_shares_too(farm: Farm) -> None:
+    piece = {"start_frame": 1, "end_frame": 400}
+    parent = await add(farm.control, "frames", args={"seconds": 0.2}, child_jobs=[piece])
+    deadline = time.monotonic() + HANG
+    while not (await farm.control.get(f"/api/jobs/{parent}"))[1]["completed_frames"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert (await share_at(farm.peer))["priority"] == 50
+    status, job = await farm.control.post(f"/api/jobs/{parent}/priority?value=70")
+    assert (status, job["priority"], (await share_at(farm.peer))["priority"]) == (200, 70, 70)
+
+
 async def test_frames_that_only_the_peer_knows(farm: Farm) -> None:
     job_id = await add(farm.control, "frames", args={"frame_step": 1})
     job = await farm.control.until(job_id)

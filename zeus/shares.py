@@ -88,7 +88,13 @@ class Shares:
         self._pauses.pop(peer.id, None)
 
     async def _tell(self, peer: Peer, held: Held) -> bool:
-        """Tell an owner of one share; whether it has heard."""
+        """Tell an owner of one share; whether it has heard, and that is on record."""
+        try:
+            return await self._told(peer, held)
+        except NoSpace:
+            return False
+
+    async def _told(self, peer: Peer, held: Held) -> bool:
         path = f"/api/jobs/{quote(held.share.job_id, safe='')}/subjob_update"
         update = SubjobUpdate(held.id, held.status, held.share.attempt, held.percent, held.completed_frames)
         sent = msgspec.to_builtins(update)
