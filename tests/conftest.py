@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -151,6 +152,9 @@ class NodeProcess:
             stdout=subprocess.PIPE, text=True, env={**os.environ, **env},
         )  # fmt: skip
         assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], HANG)[0]:
+            self.kill()
+            raise AssertionError(f"the node in {self.folder} did not say within {HANG:g} s where it is")
         self.url = self.process.stdout.readline().strip()
         return self.url
 

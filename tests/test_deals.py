@@ -17,7 +17,7 @@ from tests.simulation import Farm, Machine, ideal
 from zeus.errors import Conflict
 from zeus.model import Assignment, Demand, Frame, NewJob, Place, Role, Snapshot, Status, Task, Underway, Wish
 from zeus.schedule.decide import decide
-from zeus.store import adding, moving, schema, sharing, wishing
+from zeus.store import adding, moving, schema, sending, sharing, wishing
 from zeus.store.following import release
 
 # The policy, in virtual time.
@@ -192,8 +192,15 @@ class Book:
         if not [status for _, status in self.tasks() if status not in ("finished", "failed", "cancelled")]:
             assert self.status() in ("finished", "failed", "cancelled")
 
+    def check_nothing_waits_for_ever(self) -> None:
+        """Where nothing is in line, at work or held up by a user, what waits is for the clock alone."""
+        self.do(release, time.time() + 1000)
+        found = {status for _, status in self.tasks()}
+        assert "waiting" not in found or found & {"queued", "running", "paused"}, found
 
-DOINGS = ("deal", "halve", "frame", "finish", "lose", "fail", "begin", "pause", "cancel", "resume", "retry")
+
+WISHES = ("pause", "cancel", "resume", "retry")
+DOINGS = ("deal", "halve", "frame", "finish", "lose", "fail", "begin", *WISHES, *(f"{each} one" for each in WISHES))
 STEPS = st.lists(
     st.tuples(
         st.sampled_from((*DOINGS, "frame", "frame")),
@@ -215,14 +222,19 @@ def test_each_frame_is_one_pieces_whatever_happens(
         task = running[which % len(running)] if running else None
         act(book, word, task, count)
         book.check()
+    book.check_nothing_waits_for_ever()
     to_the_end(book)
 
 
 def act(book: Book, word: str, task: Task | None, count: int) -> None:
     if word == "deal":
         book.give(count)
-    elif word in ("pause", "cancel", "resume", "retry"):
+    elif word in WISHES:
         wish(book, word)
+    elif word.endswith(" one"):
+        pieces = book.tasks("role = 'work'")
+        if pieces:
+            wish(book, word.split()[0], pieces[count % len(pieces)][0].job_id)
     elif word == "begin":
         book.do(release, time.time() + 1000)
         for queued, status in book.tasks("role = 'work'"):
@@ -232,8 +244,8 @@ def act(book: Book, word: str, task: Task | None, count: int) -> None:
         on_piece(book, word, task, count)
 
 
-def wish(book: Book, word: str) -> None:
-    job_id = book.job.id
+def wish(book: Book, word: str, job_id: str | None = None) -> None:
+    job_id = job_id or book.job.id
     try:
         if word in ("pause", "cancel"):
             book.do(wishing.end, job_id, Wish(word))
@@ -308,6 +320,45 @@ def test_a_piece_that_failed_ends_what_is_not_dealt_and_a_retry_goes_on() -> Non
     assert book.status() == "failed"
     row = book.tx.execute("SELECT error_code FROM jobs WHERE id = ?", (book.job.id,)).fetchone()
     assert row == ("subjob_failed",)
+    to_the_end(book)
+
+
+def test_a_retry_of_one_piece_is_one_of_all_that_ended_with_it() -> None:
+    """Or the others would stay cancelled, and what joins them wait for ever."""
+    book = Book(10, 1, joins=True)
+    for _ in range(3):
+        book.give(3)
+    first, second, third = book.running()
+    assert book.do(moving.requeue, second, second.attempt, counts=False)
+    on_piece(book, "fail", first, 0)
+    while len(book.made(third)) < 3:
+        on_piece(book, "frame", third, 0)
+    on_piece(book, "finish", third, 0)
+    assert book.status() == "failed"
+    assert {status for _, status in book.tasks()} == {"failed", "cancelled", "finished"}
+    book.do(sending.lose, first.job_id, "peer")
+    with pytest.raises(Conflict):
+        book.do(wishing.retry, third.job_id)
+    book.tx.execute("ROLLBACK")
+    wish(book, "retry", first.job_id)
+    assert sorted(status for _, status in book.tasks()) == ["finished", "queued", "queued", "queued", "waiting"]
+    assert book.tx.execute("SELECT count(*) FROM losses").fetchone() == (0,), "it starts anew with every node"
+    to_the_end(book)
+
+
+@pytest.mark.parametrize(("word", "back"), [("pause", "resume"), ("cancel", "retry")])
+def test_what_is_still_ending_is_not_begun_again(word: str, back: str) -> None:
+    """A resume that reached only what is not dealt would leave the pieces paused, a retry would end as cancelled."""
+    book = Book(10, 1)
+    book.give(3)
+    [piece] = book.running()
+    wish(book, word)
+    with pytest.raises(Conflict, match="still"):
+        book.do(getattr(wishing, back), book.job.id)
+    book.tx.execute("ROLLBACK")
+    assert book.do(moving.requeue, piece, piece.attempt, counts=False)
+    wish(book, back)
+    assert {status for _, status in book.tasks()} == {"queued"}
     to_the_end(book)
 
 

@@ -26,7 +26,8 @@ class Farm(NamedTuple):
 
 @pytest.fixture
 async def farm(tmp_path: Path) -> AsyncIterator[Farm]:
-    async with node_in(tmp_path, "control", ONE) as control, node_in(tmp_path, "render", QUICK) as peer:
+    own = quick(ONE, network={"lease": HANG})  # no busy machine makes the peer a lost one
+    async with node_in(tmp_path, "control", own) as control, node_in(tmp_path, "render", QUICK) as peer:
         await pair(control, peer)
         await fill(control)
         await fill(control, "frames")
@@ -117,6 +118,18 @@ async def test_frames_come_home_as_they_are_made(farm: Farm) -> None:
     assert (await read(farm.control, job_id, "movie.txt")).startswith("frame 1frame 2")
     _, listed = await farm.control.get(f"/api/jobs/{job_id}/frames")
     assert {(each["node"], each["state"]) for each in listed["frames"]} == {("render", "finished")}
+
+
+async def test_another_priority_is_the_shares_too(farm: Farm) -> None:
+    piece = {"start_frame": 1, "end_frame": 400}
+    parent = await add(farm.control, "frames", args={"seconds": 0.2}, child_jobs=[piece])
+    deadline = time.monotonic() + HANG
+    while not (await farm.control.get(f"/api/jobs/{parent}"))[1]["completed_frames"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    assert (await share_at(farm.peer))["priority"] == 50
+    status, job = await farm.control.post(f"/api/jobs/{parent}/priority?value=70")
+    assert (status, job["priority"], (await share_at(farm.peer))["priority"]) == (200, 70, 70)
 
 
 async def test_frames_that_only_the_peer_knows(farm: Farm) -> None:

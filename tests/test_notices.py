@@ -16,7 +16,9 @@ from aiohttp import web
 from tests.conftest import HANG, Api, NodeProcess
 from tests.farm import ONE, QUICK, empty, fill, node_in, pair, quick, spawned
 from zeus.dispatch import watch
+from zeus.errors import NoSpace
 from zeus.shares import Shares
+from zeus.store import Store
 
 
 @asynccontextmanager
@@ -52,8 +54,20 @@ async def test_either_way_of_news_alone_suffices(
         await empty(peer)
 
 
-async def test_what_was_not_fetched_goes_after_a_while(tmp_path: Path, spawn_node: Callable[..., NodeProcess]) -> None:
-    """The controller goes and does not come back; the share ends, is held, and goes."""
+async def test_what_was_not_fetched_goes_after_a_while(
+    tmp_path: Path, spawn_node: Callable[..., NodeProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The controller goes and does not come back; the share ends, is held, and goes, once the disk has room."""
+    refused = []
+
+    async def full_at_first(store: Store, job_id: str) -> list[str]:
+        if len(refused) < 2:
+            refused.append(job_id)
+            raise NoSpace
+        return await delete(store, job_id)
+
+    delete = Store.delete
+    monkeypatch.setattr(Store, "delete", full_at_first)
     node = spawned(spawn_node, "control", ONE)
     await asyncio.to_thread(node.start)
     held = quick(QUICK, network={"hold": 2.0})
@@ -68,6 +82,7 @@ async def test_what_was_not_fetched_goes_after_a_while(tmp_path: Path, spawn_nod
         assert ended["status"] == "finished" and ended["file_count"] == 1
         assert (await peer.get(f"/api/jobs/{share['id']}"))[0] == 200
         await empty(peer)
+        assert refused == [share["id"]] * 2
 
 
 async def test_a_restarted_peer_tells_what_it_has_not_told(

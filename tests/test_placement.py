@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
+import msgspec
 import pytest
 
-from zeus.model import Demand, Place, Snapshot, Task
+from zeus.dispatch.place import MOST_SLOTS, place_of
+from zeus.model import Demand, Place, Role, Snapshot, Task, Underway
 from zeus.placement import lasting, refusals
 from zeus.schedule.decide import decide
+from zeus.wire import MOST, NodeEngine, Portrait, StatusView
 
 
 def place(**values: object) -> Place:
@@ -94,3 +99,29 @@ def test_who_asks_for_a_gpu_gets_a_place_with_one_first() -> None:
     plain, carded = place(node="plain"), place(node="carded", peer="c", gpus={0: 8}, pace={"e": 9.0})
     assert where(plain, carded, demand=Demand("gpu")) == ["carded"]
     assert where(plain, carded) == ["plain"]
+
+
+def test_a_lie_of_a_peer_stops_no_decision() -> None:
+    """Paces and scores that are hardly numbers, and more slots than there are machines."""
+    deal = Task(1, "job", "e", 50, 0, 1, 1000, role=Role.DEAL)
+    piece = Underway(msgspec.structs.replace(deal, id=2, role=Role.WORK), "job", "here", range(5, 900), 2.0)
+    here = place(node="here", free=2, engines={"e": 2}, pace={"e": 1.0}, score=1.0)
+    for number in (5e-324, 1e-300, 1e300):
+        for benchmark in (number, None):
+            told = portrait(free=MOST, benchmark=benchmark, seconds=number)
+            there = place_of(told, "liar", "own")
+            paces = {"job": {"here": 0.5}}
+            start = time.process_time()
+            assert decide(Snapshot((deal,), (here, there), (), paces))
+            assert decide(Snapshot((), (here, there), (piece,), paces)) is not None
+            assert time.process_time() - start < 2
+            assert there.free == there.engines["e"] == MOST_SLOTS
+
+
+def portrait(*, free: int, benchmark: float | None, seconds: float) -> Portrait:
+    engine = NodeEngine(available=True, free=free, slots=free, seconds=seconds)
+    status = StatusView(**dict.fromkeys(StatusView.__struct_fields__, 0))  # type: ignore[arg-type]
+    return Portrait(
+        id="liar", name="liar", start="1", status=msgspec.structs.replace(status, gpus=[]), engines={"e": engine},
+        slots=free, free=free, benchmark=benchmark,
+    )  # fmt: skip

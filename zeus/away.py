@@ -1,17 +1,25 @@
-"""News of shares that other nodes have of jobs here: whether it is theirs to tell, and whether it still counts."""
+"""Word of shares that other nodes have of jobs here: what they tell, and whether it still counts; what they hear."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from urllib.parse import quote
+
 from zeus.dispatch.peer import PeerDispatcher
-from zeus.dispatch.remote import Book
+from zeus.dispatch.remote import MOST_VIEW, Book
 from zeus.errors import Conflict, Forbidden, NotFound
-from zeus.model import Job, Status
+from zeus.model import Job, Sent, Status
+from zeus.peers.connection import ServerRefused, ServerUnreachable
 from zeus.store import Store
 from zeus.wire import SubjobUpdate
 
+WAIT = 5.0
+"""Seconds that a node may take to hear of another priority."""
+
 
 class Away:
-    """Hears what other nodes say."""
+    """Hears what other nodes say, and tells them what has changed."""
 
     def __init__(self, store: Store, book: Book, peers: PeerDispatcher) -> None:
         self._store = store
@@ -36,6 +44,18 @@ class Away:
                 f"The update is of attempt {update.attempt}; the job is at {job.attempt} and {job.status.value}.",
                 code="stale_attempt",
             )
+
+    async def tell_priority(self, job_id: str, priority: int) -> None:
+        """Tell the nodes that have shares of a job or of its subjobs; a node that does not hear goes on as it was."""
+        shares = await self._store.sent_of_family(job_id)
+        await asyncio.gather(*(self._tell_priority(share, priority) for share in shares))
+
+    async def _tell_priority(self, share: Sent, priority: int) -> None:
+        peer, path = self._book.get(share.node), f"/api/jobs/{quote(share.job_id, safe='')}/priority"
+        if peer is not None and peer.online:
+            with contextlib.suppress(ServerUnreachable, ServerRefused, TimeoutError):
+                async with asyncio.timeout(WAIT):
+                    await peer.proxy.request("POST", path, params={"value": str(priority)}, most=MOST_VIEW)
 
     def _is_being_sent(self, job: Job, update: SubjobUpdate, caller: str) -> bool:
         """Whether it may be the share that the node took a moment ago, and that is not on record here yet."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from zeus.dispatch.remote import MOST_VIEW, Book, Peer
+from zeus.errors import NoSpace
 from zeus.feed import Feed
 from zeus.model import Debt
 from zeus.peers.calls import SLOW_SECONDS
@@ -99,13 +100,17 @@ class Debts:
             if (error.status, error.code) != (404, "job_not_found"):
                 log.warning("node %s does not give up job %s: %s", peer.name, debt.job_id, error.message)
                 return False
-        await self._settled(debt)
+        try:
+            await self._settled(debt)
+        except NoSpace:  # it is asked again, and answers then that it does not know the job
+            return False
         return True
 
     async def _forget(self, debts: Iterable[Debt]) -> None:
         for debt in debts:
             if time.time() - debt.since > OLDEST:
-                await self._settled(debt)
+                with contextlib.suppress(NoSpace):
+                    await self._settled(debt)
 
     async def _settled(self, debt: Debt) -> None:
         await self._store.pay(debt)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from zeus.dispatch.remote import MOST_VIEW, Book, Peer
-from zeus.errors import JobNotFound
+from zeus.errors import JobNotFound, NoSpace
 from zeus.feed import Feed
 from zeus.jobs import Jobs
 from zeus.peers.connection import ServerRefused, ServerUnreachable
@@ -69,7 +69,8 @@ class Shares:
         while True:
             for job_id in await self._store.outlived(time.time() - self._hold):
                 log.info("job %s was a share that its owner did not fetch in time", job_id)
-                await self._remove(job_id)
+                with contextlib.suppress(NoSpace):  # the next look tries again
+                    await self._remove(job_id)
             await asyncio.sleep(min(SWEEP, self._hold / 2))
 
     def _begin(self, node: str, untold: list[Held]) -> None:
@@ -87,7 +88,13 @@ class Shares:
         self._pauses.pop(peer.id, None)
 
     async def _tell(self, peer: Peer, held: Held) -> bool:
-        """Tell an owner of one share; whether it has heard."""
+        """Tell an owner of one share; whether it has heard, and that is on record."""
+        try:
+            return await self._told(peer, held)
+        except NoSpace:
+            return False
+
+    async def _told(self, peer: Peer, held: Held) -> bool:
         path = f"/api/jobs/{quote(held.share.job_id, safe='')}/subjob_update"
         update = SubjobUpdate(held.id, held.status, held.share.attempt, held.percent, held.completed_frames)
         sent = msgspec.to_builtins(update)

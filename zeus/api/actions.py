@@ -63,7 +63,9 @@ async def priority(request: web.Request) -> web.Response:
     job_id, value = job_id_of(request), whole(request, "value", None, 0, 100)
     if value is None:
         raise BadInput("value: say which priority, from 0 to 100.", code="missing_field")
-    return await _answer(request, await request.app[ZEUS].jobs.set_priority(job_id, value))
+    changed = await request.app[ZEUS].jobs.set_priority(job_id, value)
+    await request.app[ZEUS].away.tell_priority(job_id, value)
+    return await _answer(request, changed)
 
 
 async def subjob_update(request: web.Request) -> web.Response:

@@ -12,10 +12,11 @@ import hashlib
 import os
 import time
 import zipfile
-from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -62,8 +63,7 @@ class Inputs:
         self._patience = patience
         self._shared = shared
         self._digests: OrderedDict[Identity, str] = OrderedDict()
-        self._hashing: defaultdict[Identity, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._sending: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     async def give(self, job: Job, peer: Peer, told: Told, *, copy: bool = False) -> dict[str, Any]:
         """Bring a job's input to a peer; the fields of add_job that name it there.
@@ -90,15 +90,13 @@ class Inputs:
         """Send a file unless its content is there; the id of the complete upload."""
         sha256 = await self._digest(path)
         try:
-            async with self._sending[peer.id, sha256]:  # who comes second finds it there
+            async with self._lock((peer.id, sha256)):  # who comes second finds it there
                 return await self._send_rest(path, name, sha256, peer, told)
         except ServerRefused as error:
             if error.code == "digest_mismatch":
                 self._digests.clear()
                 raise TaskFailed(f"{name} changed while it was sent to {peer.name}.") from error
             raise
-        finally:
-            self._sending.pop((peer.id, sha256), None)
 
     async def _send_rest(self, path: Path, name: str, sha256: str, peer: Peer, told: Told) -> str:
         size = (await asyncio.to_thread(path.stat)).st_size
@@ -129,20 +127,24 @@ class Inputs:
                 raise
         return await self._patience(lambda: peer.proxy.begin_upload(name, size, sha256))
 
+    def _lock(self, key: Hashable) -> asyncio.Lock:
+        """The lock of something, which is there for as long as anybody holds it or waits for it."""
+        return self._locks.setdefault(key, asyncio.Lock())
+
     async def _digest(self, path: Path) -> str:
         identity = await asyncio.to_thread(_identity, path)
-        async with self._hashing[identity]:
+        async with self._lock(identity):
             if identity not in self._digests:
                 self._digests[identity] = await on_disk(digest, path)
                 while len(self._digests) > REMEMBERED:
-                    self._hashing.pop(self._digests.popitem(last=False)[0], None)
+                    self._digests.popitem(last=False)
         return self._digests[identity]
 
     async def _packed(self, folder: Path) -> Path:
         """A project as an archive, made when it is first asked for."""
         name = await asyncio.to_thread(_listing, folder)
         archive = self._files.cache / "sent" / f"{name}.zip"
-        async with self._hashing[Identity(str(archive), 0, 0, 0)]:
+        async with self._lock(archive):
             if not await asyncio.to_thread(_is_kept, archive):
                 await on_disk_stoppable(_pack, folder, archive)
         return archive

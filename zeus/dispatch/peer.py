@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import logging
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,39 +14,23 @@ import msgspec
 from zeus.child import uncancelled
 from zeus.dispatch import Reports
 from zeus.dispatch.inputs import UNUSABLE, Inputs
+from zeus.dispatch.lease import Lease
 from zeus.dispatch.local import Attempt
-from zeus.dispatch.remote import Book, Patience, Peer, PeerDamaged, Remote, add_share, lost
+from zeus.dispatch.place import place_of
+from zeus.dispatch.remote import Book, Patience, Peer, PeerDamaged, Remote, add_share, explained
 from zeus.dispatch.share import Share
 from zeus.dispatch.watch import Watch
-from zeus.errors import Conflict, NodeLost, NoSpace, TaskFailed, ZeusError
+from zeus.errors import Conflict, NodeLost, TaskFailed, ZeusError
 from zeus.files import Files
 from zeus.model import Assignment, Job, NewJob, Place
 from zeus.peers.connection import ServerRefused, ServerUnreachable
 from zeus.store import Store
-from zeus.wire import JobView, Portrait
+from zeus.wire import JobView
 
-log = logging.getLogger(__name__)
 PULLS = 8
 """Files that are fetched at once, of all shares together: each holds some of this node's memory."""
 LONGEST_POLL = 20.0
 """Seconds that a peer is asked to wait for news: a third of a lease where that is less."""
-
-
-class Lease:
-    """How long a peer may give no sign of life: `seconds`, and `grace` besides before its first one."""
-
-    def __init__(self, seen: Callable[[], float], seconds: float, grace: float) -> None:
-        self._seen = seen
-        self._seconds = seconds
-        self._begun = time.monotonic()
-        self._grace = grace
-
-    @property
-    def left(self) -> float:
-        """Seconds until it ends."""
-        seen = self._seen()
-        last = seen if seen > self._begun else self._begun + self._grace
-        return last + self._seconds - time.monotonic()
 
 
 class PeerDispatcher:
@@ -87,7 +68,8 @@ class PeerDispatcher:
         self._disowned: set[asyncio.Task[None]] = set()
 
     def places(self) -> list[Place]:
-        return [self._place(peer, peer.portrait) for peer in self._book.online() if peer.portrait is not None]
+        own = self._store.uuid
+        return [place_of(each.portrait, each.name, own) for each in self._book.online() if each.portrait is not None]
 
     def look(self, node: str, job_id: str) -> None:
         """A node says that a share there has changed."""
@@ -111,7 +93,7 @@ class PeerDispatcher:
             try:
                 await self._under(lease, run.work(), run.name)
             except Exception as error:
-                wrapped = _wrap(error, run.name)
+                wrapped = explained(error, run.name)
                 goes_on = "; the task goes elsewhere" if isinstance(wrapped, NodeLost) else ""
                 await run.folder.log.note(f"failed: {wrapped.message.rstrip('.')}{goes_on}")
                 raise wrapped from error
@@ -127,30 +109,6 @@ class PeerDispatcher:
     def remote(self, node: str, job_id: str) -> Remote:
         """A job at a peer."""
         return Remote(lambda: self.peer(node), job_id, self._patience)
-
-    def _place(self, peer: Peer, portrait: Portrait) -> Place:
-        """A peer with what would be free there, did this node have nothing there: its own shares are counted apart,
-        and those that have ended since the peer said so leave their place at once.
-        """
-        own = [task for task in portrait.tasks if task.origin == self._store.uuid]
-        mine = Counter(task.renderer for task in own)
-        engines = portrait.engines
-        gpus = [gpu for gpu in portrait.status.gpus if gpu.index is not None]
-        return Place(
-            node=peer.name,
-            free=portrait.free + len(own),
-            engines={name: each.free + mine[name] for name, each in engines.items()},
-            unable={name: each.reason or "it does not say why" for name, each in engines.items() if not each.available},
-            gpus={gpu.index or 0: gpu.memory_total or 0 for gpu in gpus},
-            taken={gpu.index or 0: gpu.job for gpu in gpus if gpu.job is not None},
-            peer=peer.id,
-            versions={name: tuple(version.version for version in each.versions) for name, each in engines.items()},
-            models=frozenset(model for each in engines.values() for model in each.models),
-            tags=frozenset(portrait.tags),
-            pace={name: each.seconds for name, each in engines.items() if each.seconds},
-            score=portrait.benchmark or 0.0,
-            memory=portrait.status.memory_total,
-        )
 
     def _seen(self, node: str) -> float:
         """When a peer gave its last sign of life, by time.monotonic()."""
@@ -343,20 +301,3 @@ def _runs(span: range, done: set[int]) -> list[range]:
         else:
             runs.append(range(number, number + span.step, span.step))
     return runs
-
-
-def _wrap(error: Exception, name: str) -> ZeusError:
-    """An error as the job shows it, with the name of the node."""
-    if isinstance(error, ServerRefused | ServerUnreachable):
-        error = lost(error)
-    if isinstance(error, TaskFailed):
-        text = error.message if error.message.startswith(f"Node {name} ") else f"Node {name}: {error.message}"
-        made = type(error)(text, code=error.code)
-        made.retry = error.retry
-        return made
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace()
-    if isinstance(error, ZeusError):
-        return error
-    log.error("the work at node %s failed in a way that is not explained", name, exc_info=error)
-    return TaskFailed(f"Unexpected: {type(error).__name__}; the node's own log says more.", code="internal_error")

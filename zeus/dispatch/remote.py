@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import random
 import re
 import time
@@ -13,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from zeus.errors import NodeLost
+from zeus.errors import NodeLost, NoSpace, TaskFailed, ZeusError
 from zeus.files import digest
 from zeus.model import Status
 from zeus.peers.calls import SLOW_SECONDS
@@ -23,6 +25,7 @@ from zeus.peers.transfer import Expected
 from zeus.wire import FileView, FrameList, JobView, Portrait
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 MOST_VIEW, MOST_FILES = 4 << 20, 16 << 20
 """Bytes of a job's view, of a list of its files."""
 LONGEST_NAME = 180
@@ -173,3 +176,20 @@ def lost(error: ServerRefused | ServerUnreachable | msgspec.MsgspecError) -> Nod
     if isinstance(error, ServerRefused) and error.status >= 300:
         return NodeLost(f"It refused: {error.message}")
     return PeerDamaged(str(error))
+
+
+def explained(error: Exception, name: str) -> ZeusError:
+    """An error as the job shows it, with the name of the node."""
+    if isinstance(error, ServerRefused | ServerUnreachable):
+        error = lost(error)
+    if isinstance(error, TaskFailed):
+        text = error.message if error.message.startswith(f"Node {name} ") else f"Node {name}: {error.message}"
+        made = type(error)(text, code=error.code)
+        made.retry = error.retry
+        return made
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace()
+    if isinstance(error, ZeusError):
+        return error
+    log.error("the work at node %s failed in a way that is not explained", name, exc_info=error)
+    return TaskFailed(f"Unexpected: {type(error).__name__}; the node's own log says more.", code="internal_error")

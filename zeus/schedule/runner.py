@@ -1,98 +1,34 @@
-"""Look, decide, run, record: the loop that keeps the slots busy, and what becomes of each attempt."""
+"""Look, decide, run: the loop that keeps the slots busy."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
 from zeus.child import uncancelled
 from zeus.config import JobsConfig
 from zeus.dispatch import Dispatcher
-from zeus.errors import NodeBusy, NodeLost, NoSpace, StoreFailed, TaskFailed, ZeusError
-from zeus.failpoint import failpoint
+from zeus.errors import NoSpace
 from zeus.feed import Feed
 from zeus.files import Files
-from zeus.model import Assignment, Output, Place, Role, Snapshot, Task, Underway, Wish
+from zeus.model import Assignment, Place, Role, Snapshot, Task, Underway, Wish
 from zeus.progress import ProgressBook
+from zeus.schedule.attempts import FULL_DISK_DELAY, Attempts
 from zeus.schedule.decide import decide
 from zeus.schedule.pace import Paces
-from zeus.schedule.parts import Parts, weights
-from zeus.schedule.publication import Publication
+from zeus.schedule.running import Running
 from zeus.store import Store
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LONGEST_DELAY = 300.0
-"""Seconds that a failed task waits at most before its next attempt."""
 LONGEST_STOP = 60.0
 """Seconds that a stop waits: far more than any process survives, but a full disk may keep its end from the record."""
-FULL_DISK_DELAY = 2.0
-"""Seconds between two tries to record something while the disk is full."""
-
-
-class Phase(Enum):
-    """How far an attempt is: while WORKING a stop ends it; once it is SETTLING its outcome is known and recorded."""
-
-    STARTING = 1
-    WORKING = 2
-    SETTLING = 3
-
-
-class Running:
-    """An attempt that this node has in hand."""
-
-    def __init__(self, assignment: Assignment, attempt: int | None = None, percent: int = 0) -> None:
-        self.assignment = assignment
-        self.percent = percent
-        self.attempt = attempt
-        """Its number, where it is on record as running already."""
-        self.publication: Publication | None = None
-        self.task = assignment.task
-        self.place = assignment.place
-        self.phase = Phase.STARTING
-        self.shutdown = False
-        self.wish = Wish.NONE
-        self.stopped = False
-        self.work: asyncio.Task[None] | None = None
-
-    @property
-    def jobs(self) -> tuple[str | None, ...]:
-        """The ids of its job and, where it is a subjob, of that one's parent."""
-        return self.task.job_id, self.publication.job.parent if self.publication is not None else None
-
-    def stop(self) -> None:
-        """End the attempt unless its outcome is known already."""
-        if self.work is not None and self.phase is Phase.WORKING:
-            self.stopped = True
-            self.work.cancel()
-
-    @property
-    def piece(self) -> Underway | None:
-        """How far it is with the frames of a split job, where it is at a piece that another place may take some of."""
-        made = self.publication
-        if made is None or made.job.input_of is None or made.job.publishes != "each" or made.job.parent is None:
-            return None
-        if self.phase is not Phase.WORKING or self.stopped:
-            return None
-        return Underway(self.task, made.job.parent, self.place.node, made.left, made.pulse.seconds)
-
-    def complete(self) -> None:
-        """End the attempt, whose frames are all there: others that its engine would make are another piece's."""
-        if self.work is not None and self.phase is Phase.WORKING and not self.stopped:
-            self.phase = Phase.SETTLING
-            self.work.cancel()
 
 
 class Runner:
@@ -110,12 +46,9 @@ class Runner:
     ) -> None:
         self._store = store
         self._feed = feed
-        self._files = files
-        self._progress = progress
         self._dispatcher = dispatcher
         self._paces = paces
-        self._parts = Parts(store, files)
-        self._retry_delay = jobs.retry_delay
+        self._attempts = Attempts(store, files, progress, dispatcher, paces, jobs.retry_delay)
         self._chunk_seconds = jobs.chunk_seconds
         self._running: dict[int, Running] = {}
         self._freed = asyncio.Event()
@@ -213,12 +146,22 @@ class Runner:
             return Snapshot((), ())
         most = sum(max(place.free, 0) for place in places)
         tasks = await self._store.queued(sorted(engines), now, most, list(self._running))
-        pieces = [piece for running in self._running.values() if (piece := running.piece) is not None]
+        pieces = await self._pieces()
         split = {task.job_id for task in tasks if task.role is Role.DEAL} | {piece.job_id for piece in pieces}
         return Snapshot(
             tuple(tasks), tuple(places), tuple(pieces), {each: self._pace(each, pieces) for each in split},
             self._chunk_seconds,
         )  # fmt: skip
+
+    async def _pieces(self) -> list[Underway]:
+        """The running pieces that other places may take frames of, each with its task as it is now: a node may have
+        lost the job too often since it began.
+        """
+        if all(running.piece is None for running in self._running.values()):
+            return []
+        now = {task.id: task for task in await self._store.running()}
+        pieces = [piece for running in self._running.values() if (piece := running.piece) is not None]
+        return [msgspec.structs.replace(each, task=now[each.task.id]) for each in pieces if each.task.id in now]
 
     def _pace(self, job_id: str, pieces: Sequence[Underway]) -> dict[str, float]:
         """What a frame of a split job takes at each place: that of its pieces that run now, else of those before."""
@@ -263,7 +206,7 @@ class Runner:
 
     def _start(self, running: Running) -> None:
         self._running[running.task.id] = running
-        running.work = asyncio.create_task(self._attempt(running))
+        running.work = asyncio.create_task(self._attempts.run(running))
         running.work.add_done_callback(lambda work: self._ended(running, work))
 
     def _ended(self, running: Running, work: asyncio.Task[None]) -> None:
@@ -271,147 +214,3 @@ class Runner:
         self._freed.set()
         if not work.cancelled() and (error := work.exception()) is not None:
             log.error("task %s of job %s was lost", running.task.id, running.task.job_id, exc_info=error)
-
-    async def _attempt(self, running: Running) -> None:
-        """One attempt from its first record to its last."""
-        task = running.task
-        attempt = running.attempt
-        if attempt is None:
-            attempt = await self._recorded(running, lambda: self._store.begin(task, running.place.node))
-        if attempt is None:
-            return
-        log.info("job %s: attempt %s starts (%s)", task.job_id, attempt, task.renderer)
-        self._progress.begin(task.job_id, running.percent)
-        try:
-            await self._work(running, attempt)
-        finally:
-            self._progress.end(task.job_id)
-
-    async def _work(self, running: Running, attempt: int) -> None:
-        task = running.task
-        try:
-            running.phase = Phase.WORKING
-            if running.shutdown or (await self._store.task(task.id)).wish:
-                return await self._give_up(running, attempt)
-            publication = running.publication = await self._publication(running, attempt)
-            folder = await self._dispatcher.run(running.assignment, publication.job, attempt, publication)
-            if task.role is Role.CUT:
-                return await self._cut(running, attempt, publication, folder)
-            outputs = await publication.stage(folder)
-            running.phase = Phase.SETTLING
-            await publication.close(folder, outputs)
-            await self._finish(running, attempt, publication, outputs)
-        except asyncio.CancelledError as error:
-            if running.stopped:
-                await uncancelled(self._give_up(running, attempt))
-            elif running.publication is not None and running.publication.is_complete:
-                await uncancelled(self._finish(running, attempt, running.publication, ()))
-            else:
-                await self._failed(running, attempt, _known(error, task))
-        except StoreFailed:
-            raise  # the node ends, and the next start settles what became of this
-        except Exception as error:
-            await self._failed(running, attempt, _known(error, task))
-
-    async def _finish(
-        self, running: Running, attempt: int, publication: Publication, outputs: Sequence[Output]
-    ) -> None:
-        task = running.task
-        await self._clean(task, attempt)
-        await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
-        failpoint("end")
-        log.info("job %s is finished: %s files", task.job_id, len(outputs))
-        await self._note_pace(running, publication)
-        if task.role is Role.JOIN and publication.job.splits == "parts":
-            await self._recorded(running, lambda: self._parts.drop(publication.job))
-
-    async def _cut(self, running: Running, attempt: int, publication: Publication, folder: Path) -> None:
-        running.phase = Phase.SETTLING
-        task, job = running.task, publication.job
-        is_placed = await self._recorded(
-            running, lambda: self._parts.place(task, attempt, job, folder, publication.pieces)
-        )
-        await self._clean(task, attempt)
-        if is_placed:
-            log.info("job %s is cut: %s pieces", task.job_id, len(publication.pieces))
-        else:
-            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
-
-    async def _note_pace(self, running: Running, publication: Publication) -> None:
-        """Remember how fast the place was, as far as the attempt has shown it."""
-        task, seconds, setup = running.task, publication.pulse.seconds, publication.pulse.setup
-        if seconds is None and task.role is Role.WORK and task.frames and publication.job.publishes == "whole":
-            seconds = publication.elapsed / len(task.frames)
-        if seconds is not None:
-            job = publication.job
-            await self._paces.note(running.place, task.renderer, job.parent or job.id, seconds, setup)
-
-    async def _publication(self, running: Running, attempt: int) -> Publication:
-        """The job's outputs so far, and the way for more of them."""
-        task, job = running.task, await self._store.job(running.task.job_id)
-        made = Publication(
-            self._store, self._files, self._progress, functools.partial(self._recorded, running), task, job,
-            attempt, await self._store.outputs(job.id), await self._store.frames(job.id), running.complete,
-        )  # fmt: skip
-        if running.place.peer and job.input_of is not None and await self._store.sent(task.id) is not None:
-            made.shorten(task.frames[-1] + 1)  # taken up: it may be shorter by now than what the node was asked for
-        if task.role is Role.CUT:
-            made.weights = weights(task, map(self._paces.on, self._dispatcher.places()))
-        elif task.role is Role.JOIN:
-            made.made = await self._parts.made(job)
-        return made
-
-    async def _clean(self, task: Task, attempt: int) -> None:
-        """Remove the working files: before the end is recorded, so that a crash between the two leaves none."""
-        await self._files.discard(self._files.attempt(task.job_id, attempt) / "work")
-
-    async def _give_up(self, running: Running, attempt: int) -> None:
-        task = running.task
-        await self._progress.keep(task.job_id)
-        if running.shutdown and not running.wish and await self._store.sent(task.id) is not None:
-            log.info("job %s: attempt %s goes on at node %s", task.job_id, attempt, running.place.node)
-            return  # the next start takes it up
-        await self._clean(task, attempt)
-        await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
-        log.info("job %s: attempt %s was ended (%s)", task.job_id, attempt, running.wish or "shutdown")
-
-    async def _failed(self, running: Running, attempt: int, error: ZeusError) -> None:
-        task, running.phase = running.task, Phase.SETTLING
-        if running.publication is not None:
-            if running.publication.is_complete:  # what failed are frames that are another piece's by now
-                return await self._finish(running, attempt, running.publication, ())
-            await self._note_pace(running, running.publication)
-        log.info("job %s: attempt %s failed: %s", task.job_id, attempt, error.message)
-        await self._clean(task, attempt)
-        await self._progress.keep(task.job_id)
-        if running.place.peer and isinstance(error, TaskFailed) and not isinstance(error, NodeBusy):
-            await self._recorded(running, lambda: self._store.lose(task.job_id, running.place.peer))
-        failures = (await self._store.task(task.id)).failures + 1
-        job = await self._store.job(task.job_id)
-        if isinstance(error, NodeLost):
-            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False))
-        elif isinstance(error, TaskFailed) and error.retry and failures < job.max_attempts:
-            start = time.time() + min(self._retry_delay * 2 ** (failures - 1), LONGEST_DELAY)
-            await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=True, not_before=start))
-        else:
-            await self._recorded(running, lambda: self._store.fail(task, attempt, error.code, error.message))
-
-    async def _recorded(self, running: Running, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, again and again while the disk is full: what happened must not be lost for that.
-
-        A shutdown does not wait for it; the next start finds the attempt as a crash would have left it.
-        """
-        while True:
-            try:
-                return await write()
-            except NoSpace:
-                if running.shutdown:
-                    raise
-                await asyncio.sleep(FULL_DISK_DELAY)
-
-
-def _known(error: BaseException, task: Task) -> ZeusError:
-    if isinstance(error, ZeusError):
-        return error
-    log.error("job %s failed unexpectedly", task.job_id, exc_info=error)
-    return TaskFailed(f"Unexpected: {type(error).__name__}; the node's own log says more.", code="internal_error")

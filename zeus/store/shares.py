@@ -58,6 +58,15 @@ class ShareTables(Tables):
         )
         return [Sent(*row) for row in rows]
 
+    async def sent_of_family(self, job_id: str) -> list[Sent]:
+        """The shares of a job's tasks and of its subjobs' tasks."""
+        rows = await self._read(
+            "SELECT task_id, sent.attempt, node, sent.job_id FROM sent JOIN tasks ON tasks.id = task_id"
+            " WHERE tasks.job_id IN (SELECT id FROM jobs WHERE id = ?1 OR parent = ?1)",
+            job_id,
+        )
+        return [Sent(*row) for row in rows]
+
     async def debts(self) -> list[Debt]:
         """All debts, the oldest first."""
         rows = await self._read("SELECT node, job_id, wish, since, of_job FROM debts ORDER BY since")
@@ -86,7 +95,7 @@ class ShareTables(Tables):
 
     async def _held(self, where: str, *values: float) -> list[Held]:
         rows = await self._read(
-            "SELECT id, share, status, percent, completed_frames FROM jobs"
+            "SELECT id, share, status, percent, completed_frames FROM jobs INDEXED BY jobs_shared"
             f" WHERE share != 'null' AND {where} ORDER BY seq",
             *values,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +12,12 @@ from typing import Any
 import aiosqlite
 import msgspec
 
-from zeus.errors import BadInput, JobNotFound, StoreFailed, ZeusError
+from zeus.errors import BadInput, StoreFailed, ZeusError
 from zeus.model import (
     ALL,
     ENDED,
     Changes,
     Child,
-    Demand,
     Filter,
     Frame,
     Job,
@@ -33,21 +31,10 @@ from zeus.model import (
 )
 from zeus.store import adding, following, moving, schema, sharing, wishing
 from zeus.store.following import MET
+from zeus.store.rows import CHILD_COLUMNS, JOB_COLUMNS, ONE_JOB, TASK_COLUMNS, all_jobs, task_of, the_job
 from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
 
-LOSSES = 3
-"""So often may a node lose or fail a job before it is avoided for it."""
-COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
-JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
-CHILD_COLUMNS = ", ".join(Child.__struct_fields__)
-ONE_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
-OF_JOB = {
-    "frame_step": "(SELECT frame_step FROM jobs WHERE jobs.id = tasks.job_id)",
-    "avoid": f"(SELECT json_group_array(node) FROM losses WHERE count >= {LOSSES} AND losses.job_id IN"
-    " (SELECT coalesce(jobs.parent, jobs.id) FROM jobs WHERE jobs.id = tasks.job_id))",
-}
-TASK_COLUMNS = ", ".join(OF_JOB.get(name, f"tasks.{name}") for name in Task.__struct_fields__)
 LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
     SELECT value, (SELECT min(demand) FROM tasks WHERE status = 'queued' AND renderer = value) FROM json_each(?1)
     UNION ALL
@@ -171,7 +158,7 @@ class Store(ShareTables):
 
     async def job(self, job_id: str) -> Job:
         """One job. Raises JobNotFound."""
-        return _the_job(await self._read(ONE_JOB, job_id), job_id)
+        return the_job(await self._read(ONE_JOB, job_id), job_id)
 
     async def jobs(self, wanted: Filter = ALL) -> list[Job]:
         """Jobs in the order that is wanted. Raises BadInput when the job to go on after is not there."""
@@ -292,7 +279,7 @@ class Store(ShareTables):
         engine and of one demand, since tasks that wait for a GPU must not hide those behind them that need none.
         """
         names, ids = (msgspec.json.encode(each).decode() for each in (renderers, without))
-        return [_task(row) for row in await self._read(LINES, names, now, ids, limit)]
+        return [task_of(row) for row in await self._read(LINES, names, now, ids, limit)]
 
     async def starts(self, now: float) -> tuple[bool, float | None]:
         """Whether a task waits whose time has come and whose needs are met; and when the next one may start, or stop
@@ -322,10 +309,10 @@ class Store(ShareTables):
 
     async def _jobs(self, where: str, *values: Any) -> list[Job]:
         rows = await self._read(f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)
-        return await asyncio.to_thread(_all_jobs, rows) if len(rows) > MANY else _all_jobs(rows)
+        return await asyncio.to_thread(all_jobs, rows) if len(rows) > MANY else all_jobs(rows)
 
     async def _tasks(self, where: str, *values: Any) -> list[Task]:
-        return [_task(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
+        return [task_of(row) for row in await self._read(f"SELECT {TASK_COLUMNS} FROM tasks {where}", *values)]
 
 
 def _prepare(path: Path) -> tuple[sqlite3.Connection, str, int]:
@@ -339,38 +326,10 @@ async def _reader(path: Path) -> aiosqlite.Connection:
     return await aiosqlite.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
-def _all_jobs(rows: Sequence[Sequence[Any]]) -> list[Job]:
-    return [_job(row) for row in rows]
-
-
 def _put_meta(tx: sqlite3.Connection, revision: int, key: str, value: str) -> None:
     tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def _add_jobs(tx: sqlite3.Connection, revision: int, jobs: Sequence[NewJob], key: Key | None) -> list[Job]:
     made = adding.add_jobs(tx, revision, jobs, key)
-    return [_the_job(tx.execute(ONE_JOB, (job_id,)).fetchall(), job_id) for job_id in made]
-
-
-def _the_job(rows: Sequence[Sequence[Any]], job_id: str) -> Job:
-    if not rows:
-        raise JobNotFound(f"No job has the id {job_id}.")
-    return _job(rows[0])
-
-
-def _job(row: Sequence[Any]) -> Job:
-    values = dict(zip(Job.__struct_fields__, row, strict=True))
-    values |= {name: msgspec.json.decode(values[name]) for name in ("depends_on", "tags", "share")}
-    values["demand"] = _demand(values["demand"])
-    return msgspec.convert(values, Job, strict=False)
-
-
-def _task(row: Sequence[Any]) -> Task:
-    values = dict(zip(Task.__struct_fields__, row, strict=True))
-    values |= {"demand": _demand(values["demand"]), "avoid": msgspec.json.decode(values["avoid"])}
-    return msgspec.convert(values, Task, strict=False)
-
-
-@functools.lru_cache(maxsize=256)
-def _demand(text: str) -> Demand:
-    return msgspec.json.decode(text, type=Demand)
+    return [the_job(tx.execute(ONE_JOB, (job_id,)).fetchall(), job_id) for job_id in made]

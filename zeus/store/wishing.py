@@ -16,9 +16,11 @@ from zeus.store.following import MET, follow, marks
 
 FAMILY = "job_id IN (SELECT id FROM jobs WHERE id = :id OR parent = :id)"
 
-WHOLE = "job_id IN (SELECT whole.id FROM jobs piece JOIN jobs whole ON whole.id = piece.parent AND whole.splits != ''" \
-    " WHERE piece.id = :id)"  # fmt: skip
-"""SQL: the tasks of the split job that a job is a piece of."""
+WHOLE = (
+    "job_id IN (SELECT kin.id FROM jobs piece JOIN jobs whole ON whole.id = piece.parent AND whole.splits != ''"
+    " JOIN jobs kin ON kin.id = whole.id OR kin.parent = whole.id WHERE piece.id = :id)"
+)
+"""SQL: the tasks of the split job that a job is a piece of, and of all its pieces."""
 
 
 def end(tx: sqlite3.Connection, revision: int, job_id: str, wish: Wish) -> list[int]:
@@ -41,18 +43,24 @@ def end(tx: sqlite3.Connection, revision: int, job_id: str, wish: Wish) -> list[
 
 
 def resume(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
-    """Put a paused job back in line. Raises Conflict when it is not paused."""
+    """Put a paused job back in line. Raises Conflict when it is not paused, or not all of it yet."""
+    _refuse_while_ending(tx, job_id, Wish.PAUSE, "cannot_resume")
     if not _requeue(tx, revision, job_id, [Status.PAUSED]):
         raise Conflict(f"A job that is {_status(tx, job_id)} cannot be resumed.", code="cannot_resume")
 
 
 def retry(tx: sqlite3.Connection, revision: int, job_id: str) -> None:
-    """Start a failed or cancelled job anew, what has finished of it kept. Raises Conflict when it is neither.
+    """Start a failed or cancelled job anew, what has finished of it kept. Raises Conflict when it is neither, or is
+    not wholly cancelled yet.
 
-    With a piece of a split job goes what ended with it: what is not dealt yet, and what joins the pieces.
+    With a piece of a split job goes what ended with it: the other pieces, what is not dealt yet, and what joins them.
     """
-    if not _requeue(tx, revision, job_id, [Status.FAILED, Status.CANCELLED], f"({FAMILY} OR {WHOLE})"):
+    _refuse_while_ending(tx, job_id, Wish.CANCEL, "cannot_retry")
+    ended = [Status.FAILED, Status.CANCELLED]
+    own = f"SELECT 1 FROM tasks WHERE {FAMILY} AND status IN ({marks(ended)})"
+    if not tx.execute(own, {"id": job_id}).fetchone():
         raise Conflict(f"A job that is {_status(tx, job_id)} cannot be tried again.", code="cannot_retry")
+    _requeue(tx, revision, job_id, ended, f"({FAMILY} OR {WHOLE})")
 
 
 def set_priority(tx: sqlite3.Connection, revision: int, job_id: str, priority: int) -> None:
@@ -74,8 +82,9 @@ def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable
         f" status = 'waiting' WHERE {family} AND status IN ({marks(froms)}) RETURNING job_id",
         values,
     ).fetchall()
+    if moved:
+        tx.execute("DELETE FROM losses WHERE job_id = (SELECT coalesce(parent, id) FROM jobs WHERE id = ?)", (job_id,))
     for (each,) in moved:
-        tx.execute("DELETE FROM losses WHERE job_id IN (?, ?)", (each, job_id))
         tx.execute(
             "UPDATE jobs SET error_code = NULL, error_message = NULL WHERE id = :job OR id = :id"
             " OR id = (SELECT parent FROM jobs WHERE id = :job)",
@@ -88,6 +97,14 @@ def _requeue(tx: sqlite3.Connection, revision: int, job_id: str, froms: Iterable
         )
     _follow_all(tx, revision, moved)
     return bool(moved)
+
+
+def _refuse_while_ending(tx: sqlite3.Connection, job_id: str, wish: Wish, code: str) -> None:
+    """Raises Conflict while attempts at a job or its kin are still being ended by such a wish: it would undo this."""
+    still = f"SELECT 1 FROM tasks WHERE ({FAMILY} OR {WHOLE}) AND status = 'running' AND wish = :wish"
+    if tx.execute(still, {"id": job_id, "wish": wish}).fetchone():
+        message = "Some of the job is still being ended; ask again once nothing of it runs."
+        raise Conflict(message, code=code)
 
 
 def _follow_all(tx: sqlite3.Connection, revision: int, moved: Iterable[tuple[str]]) -> None:
