@@ -17,6 +17,7 @@ from tests.simulation import Farm, Machine, ideal
 from zeus.errors import Conflict
 from zeus.model import Assignment, Demand, Frame, NewJob, Place, Role, Snapshot, Status, Task, Underway, Wish
 from zeus.schedule.decide import decide
+from zeus.schedule.pace import Pulse
 from zeus.store import adding, moving, schema, sending, sharing, wishing
 from zeus.store.following import release
 
@@ -57,6 +58,13 @@ def test_short_frames_do_not_make_a_piece_each() -> None:
 def test_a_node_that_comes_late_takes_half_of_the_only_piece() -> None:
     farm = Farm([Machine(1.0), Machine(1.0, joins=100.0)], 1000)
     assert farm.run() < 560 and farm.pieces < 12
+
+
+def test_frames_that_come_all_at_once_do_not_make_a_place_seem_fast() -> None:
+    pulse = Pulse()
+    for _ in range(3):
+        pulse.beat(0.5)
+    assert pulse.seconds == 0.5
 
 
 def test_a_last_frame_is_not_given_to_a_node_that_takes_too_long() -> None:

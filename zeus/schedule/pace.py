@@ -29,6 +29,7 @@ class Pulse:
         self._first = self._last = 0.0
         self._count = 0
         self._own: float | None = None
+        self._told = 0.0
 
     def beat(self, seconds: float | None) -> None:
         """A frame has come, which took so many seconds by what its engine says."""
@@ -36,12 +37,16 @@ class Pulse:
         if self._count == 0:
             self._first, self._own = self._last, seconds
         self._count += 1
+        self._told += seconds or 0.0
 
     @property
     def seconds(self) -> float | None:
-        """The seconds of a frame; None before the first."""
+        """The seconds of a frame, made one after another; None before the first.
+
+        Frames that were fetched or noticed together say nothing by when they came: then it is what their engine says.
+        """
         if self._count > 1:
-            return max((self._last - self._first) / (self._count - 1), 1e-3)
+            return max((self._last - self._first) / (self._count - 1), self._told / self._count, 1e-3)
         if self._count == 1:
             return max(self._own or self._first - self._started, 1e-3)
         return None
