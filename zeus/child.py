@@ -82,7 +82,8 @@ class Children:
         self._groups.add(process.pid)
         self._tell(f"+{process.pid}")
         self._watch(self._forget_when_gone(process))
-        failpoint("spawn")
+        if pass_fds:  # an attempt's, which holds its lock
+            failpoint("spawn")
         return process
 
     async def end(self, process: asyncio.subprocess.Process, *, grace: float = GRACE) -> None:
