@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -119,7 +120,9 @@ def axe(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -
         with tarfile.open(next(folder.glob("*.tgz"))) as packed:
             script = packed.extractfile("package/axe.min.js")
             assert script is not None
-            kept.write_bytes(script.read())
+            part = kept.with_name(f"{os.getpid()}.part")
+            part.write_bytes(script.read())
+        part.replace(kept)  # other processes of the run may want it as well
     return kept.read_text("utf-8")
 
 
