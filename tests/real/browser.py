@@ -30,8 +30,9 @@ SIZES: Mapping[str, ViewportSize] = {
     "desktop": {"width": 1440, "height": 900},
     "wall": {"width": 3840, "height": 2160},
 }
-SETTLED = """Promise.allSettled(document.getAnimations()
-  .filter((each) => each.effect.getComputedTiming().endTime !== Infinity).map((each) => each.finished))"""
+SETTLED = """Promise.race([new Promise((done) => setTimeout(done, 2000)), Promise.allSettled(document.getAnimations()
+  .filter((each) => each.effect.getComputedTiming().endTime !== Infinity).map((each) => each.finished))])"""
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 LOOKS = [("phone", "light"), ("phone", "dark"), ("desktop", "light"), ("desktop", "dark")]
 HOSTILE = "<img src=x onerror=alert(1)>"
 PICTURES = Path(__file__).parents[1] / "screenshots"
@@ -57,6 +58,7 @@ class Opened:
         """Open a view, such as `/settings`, and wait until it is there."""
         self.page.goto(f"{self.url}/#{view}")
         self.page.locator("main h1").first.wait_for()
+        self.page.evaluate(PAINTED)  # what is typed before is lost
         return self.page
 
     def allow(self, pattern: str) -> None:

@@ -37,6 +37,14 @@ def names(page: Page) -> list[str]:
     return page.locator(f"{ROW} .job-name").all_inner_texts()
 
 
+def listed(shown: Opened) -> Page:
+    """The list, once it has all jobs."""
+    page = shown.go("/jobs")
+    expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(MANY + 5))
+    expect(page.locator(ROW).first).to_be_visible()
+    return page
+
+
 def row(page: Page, name: str) -> object:
     return page.locator(ROW, has_text=name)
 
@@ -66,8 +74,9 @@ def test_all_jobs_are_there_and_few_are_in_the_document(
 
 
 def test_searching_filtering_and_sorting(filled: NodeProcess, opened: Callable[..., Opened]) -> None:
-    page = opened(filled.url).go("/jobs")
+    page = listed(opened(filled.url))
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("shot 039")
     expect(page.locator(ROW)).to_have_count(10)
     expect(page.locator("#live")).to_have_text("10 jobs found")
@@ -90,9 +99,9 @@ def test_searching_filtering_and_sorting(filled: NodeProcess, opened: Callable[.
 
 
 def test_the_keyboard_is_enough(filled: NodeProcess, opened: Callable[..., Opened]) -> None:
-    page = opened(filled.url).go("/jobs")
-    expect(page.locator(ROW).first).to_be_visible()
+    page = listed(opened(filled.url))
     page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.press("ArrowDown")
     grid = page.get_by_role("grid")
     expect(grid).to_be_focused()

@@ -154,6 +154,7 @@ class JobsView {
       const job = jobs.get(id);
       return (job && this._choice.key(job)) === this._shown.get(id);
     });
+    if (this._tools.element.hidden && jobs.list.length) this._tools.show(this._choice); // at once: it moves the list down
     this._facetsTimer ||= setTimeout(() => {
       this._facetsTimer = 0;
       this._tools.show(this._choice);
