@@ -9,6 +9,7 @@ const MOST_LINES = 20000;
 const LONGEST = 2000;
 const LINE = 20;
 const PAUSE = 1000;
+const BY_HAND = 1000;
 /** What terminals obey, and what is no character. */
 const CONTROLS = /\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g;
 
@@ -62,7 +63,10 @@ export class Log {
     this._attempts = el("select", { class: "input log-attempts", "aria-label": "Attempt", hidden: true, onchange: () => this._chooseAttempt() });
     this._tools = el("div", { class: "log-tools", hidden: true }, this._attempts, this._field, this._found, this._steps);
     this._place = el("div", { class: "log-lines" });
-    this._box = el("div", { class: "log-box", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log", onscroll: () => this._scrolled() }, this._place);
+    this._box = el("div", { class: "log-box", tabindex: 0, role: "log", "aria-live": "off", "aria-label": "Log", onscroll: () => this._scrolled(),
+      onwheel: () => this._touch(), ontouchmove: () => this._touch(), onkeydown: () => this._touch(),
+      onpointerdown: () => this._touch(Infinity), onpointerup: () => this._touch(), onpointercancel: () => this._touch() }, this._place);
+    this._touched = -Infinity;
     this._empty = el("p", { class: "muted small" });
     this._note = el("p", { class: "muted small", hidden: true }, `Only the last ${MOST_LINES.toLocaleString("en-GB")} lines are shown; the file has all.`);
     this.element = el("section", { class: "card stack job-log", "aria-label": "Log" },
@@ -184,9 +188,16 @@ export class Log {
 
   _scrolled() {
     const { scrollTop, clientHeight, scrollHeight } = this._box;
-    if (scrollTop < this._top - 4) this._setFollowing(false);
-    else if (scrollTop + clientHeight >= scrollHeight - LINE) this._setFollowing(true, { moves: false });
+    if (scrollTop < this._top - 4 && this._following) {
+      if (performance.now() - this._touched > BY_HAND) return this._toEnd(); // what grew or shrank moved it, nobody did
+      this._setFollowing(false);
+    } else if (scrollTop + clientHeight >= scrollHeight - LINE) this._setFollowing(true, { moves: false });
     this._top = scrollTop;
+  }
+
+  /** A person has a hand on it, until then. */
+  _touch(until = performance.now()) {
+    this._touched = until;
   }
 
   _setFollowing(isWanted, { moves = true } = {}) {
