@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from tests.conftest import Api, NodeProcess
 from zeus.api.app import Node
+from zeus.api.operations import OPERATIONS
 
 JSON = {"Content-Type": "application/json"}
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -50,6 +52,17 @@ async def test_bodies(node: Node, api: Api, path: str) -> None:
         got = await api.post(path, data=data, headers=headers, skip_auto_headers=["Content-Type"])
         assert got[0] == status, (name, got)
         check_error(*got, status, code, node)
+
+
+@pytest.mark.parametrize("kind", [each.takes for each in OPERATIONS.values() if each.takes is not None], ids=str)
+def test_a_body_that_does_not_match_is_told_in_words(kind: Any) -> None:
+    def untold(schema: Any) -> list[Any]:
+        if isinstance(schema, dict):
+            here = [schema] if isinstance(schema.get("pattern"), str) and "title" not in schema else []
+            return here + untold([*schema.values()])
+        return [found for each in schema for found in untold(each)] if isinstance(schema, list | tuple) else []
+
+    assert not untold(msgspec.json.schema_components([kind]))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +114,9 @@ async def test_generate_names_what_is_wrong(node: Node, api: Api, body: Any, cod
         ),
         ({"renderer": "noop", "depends_on": [UNKNOWN]}, "unknown_dependency", UNKNOWN),
         ({"renderer": "noop", "depends_on": UNKNOWN}, "invalid_field", "depends_on"),
-        ({"renderer": "noop", "depends_on": ["../x"]}, "invalid_field", "depends_on"),
+        ({"renderer": "noop", "depends_on": ["../x"]}, "invalid_field", "depends_on[0]: Expected an id: up to 64"),
+        ({"renderer": "noop", "tags": ["a", "big gpu"]}, "invalid_field", "tags[1]: Expected 1 to 63 letters"),
+        ({"renderer": "noop", "tags": ["gpu\n"]}, "invalid_field", "tags[0]: Expected 1 to 63 letters"),
         ({"renderer": "noop", "not_before": "soon"}, "invalid_field", "not_before"),
         ({"renderer": "noop", "not_before": "2030-01-01T00:00:00"}, "invalid_field", "not_before"),
         ({"renderer": "noop", "args": []}, "invalid_field", "args"),

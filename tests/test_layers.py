@@ -33,7 +33,7 @@ LAYERS = (
     "store feed files media child inference machine registry worker workerprocess mediaworker tool joblog lines marks"
     " gpus guardian names peers failpoint tokens downloads unpack selection nodes whereabouts requests",
     "engine config wire versions placement",
-    "errors model",
+    "errors model mismatch",
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer.split()}
 

@@ -17,6 +17,7 @@ import msgspec
 from zeus.config.settings import ENGINE_SETTINGS
 from zeus.engine import API_VERSION, Engine, GenerationEngine, ModelSettings
 from zeus.errors import BadInput, ConfigError
+from zeus.mismatch import mismatch
 from zeus.names import without_folders
 
 PARENT = "zeus_plugins"
@@ -144,7 +145,8 @@ def _settings(kind: type[Engine[Any]], values: Mapping[str, Any]) -> msgspec.Str
     try:
         return msgspec.convert(own, kind.Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"engines.{kind.name}: {error}.") from error
+        key, text = mismatch(error, kind.Settings)
+        raise ConfigError(f"engines.{kind.name}{f'.{key}' if key else ''}: {text}.") from error
 
 
 def _refuse_unknown(settings: Mapping[str, Any], known: set[str], left_out: set[str]) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from zeus.engine import Engine, Facts, GenerationEngine, Span
 from zeus.errors import BadInput, NotReady, ZeusError
+from zeus.mismatch import mismatch
 from zeus.model import Demand, NewJob
 from zeus.names import safe_name
 from zeus.registry import Registry
@@ -350,12 +351,11 @@ def _convert(engine: Engine[Any], args: Mapping[str, Any]) -> Any:
     try:
         return msgspec.convert(args, engine.Args)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`")
-        words = [word for each in msgspec.structs.fields(engine.Args) if f".{each.encode_name}" == field
+        field, text = mismatch(error, engine.Args)
+        words = [word for each in msgspec.structs.fields(engine.Args) if each.encode_name == field
                  for word in _words(each.type)]  # fmt: skip
         hint = f"; it is one of {', '.join(words)}" if words else ""
-        raise BadInput(f"args{field}: {text}{hint}.", code="invalid_args") from error
+        raise BadInput(f"{f'args.{field}' if field else 'args'}: {text}{hint}.", code="invalid_args") from error
 
 
 def _words(kind: Any) -> list[str]:

@@ -17,11 +17,25 @@ MOST = (1 << 31) - 1
 FRAME_LIMIT = 1_048_574
 """The highest frame number that Blender knows."""
 FrameNumber = Annotated[int, Meta(ge=-FRAME_LIMIT, le=FRAME_LIMIT)]
-NodeId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)", examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"])]
-NodeUrl = Annotated[
-    str, Meta(pattern=r"^https?://[A-Za-z0-9.:_%\[\]-]{1,255}/?$(?!\n)", examples=["http://render-1:8080"])
+Id = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9-]{1,64}$(?!\n)",
+        title="an id: up to 64 letters, digits and hyphens",
+        examples=["5f0c2d0e-8a53-4d43-9d0b-6c6f1b8a7a11"],
+    ),
 ]
-Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", examples=["0a1b"])]
+NodeUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[A-Za-z0-9.:_%\[\]-]{1,255}/?$(?!\n)",
+        title="a node's URL: http:// or https://, its name or address, and its port",
+        examples=["http://render-1:8080"],
+    ),
+]
+Hex = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{1,512}$(?!\n)", title="up to 512 digits and letters from a to f", examples=["0a1b"])
+]
 
 
 def time_text(seconds: float | None) -> str | None:
@@ -177,7 +191,7 @@ class DemandView(msgspec.Struct, frozen=True):
     the generation model that must be ready there.
     """
 
-    gpu: Annotated[str, Meta(pattern=r"^(gpu(:\d{1,3})?)?$")] = ""
+    gpu: Annotated[str, Meta(pattern=r"^(gpu(:\d{1,3})?)?$", title="gpu, gpu:N or nothing")] = ""
     memory: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
     least: Annotated[int, Meta(ge=0, le=1 << 50)] = 0
     model: Annotated[str, Meta(max_length=200)] = ""
@@ -211,7 +225,10 @@ class SharedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender sees it the size and the time of its last change, in seconds since 1970.
     """
 
-    share: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)")]
+    share: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)", title="the name of a section of [paths]"),
+    ]
     path: Annotated[str, Meta(min_length=1, max_length=4096)]
     size: Annotated[int, Meta(ge=0)] | None = None
     modified: float | None = None
@@ -464,7 +481,7 @@ class Portrait(msgspec.Struct, frozen=True, kw_only=True):
     `shares`: the folders of `[paths]` that are there, each by its name with its mark.
     """
 
-    id: NodeId
+    id: Id
     name: Annotated[str, Meta(min_length=1, max_length=63)]
     start: Word
     status: StatusView
@@ -521,7 +538,7 @@ class PairingCode(msgspec.Struct, frozen=True):
 class Introduction(msgspec.Struct, frozen=True):
     """Who a node is and where it can be reached, as it says itself when it is paired."""
 
-    id: NodeId
+    id: Id
     name: Annotated[str, Meta(min_length=1, max_length=63)]
     urls: Annotated[Sequence[NodeUrl], Meta(max_length=16)] = ()
 
@@ -529,7 +546,7 @@ class Introduction(msgspec.Struct, frozen=True):
 class PairOffer(Introduction, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A node that knows a code begins to show it: `place` are the code's first digits, `public` its share of a key."""
 
-    place: Annotated[str, Meta(pattern=r"^[0-9]{2}$(?!\n)", examples=["42"])]
+    place: Annotated[str, Meta(pattern=r"^[0-9]{2}$(?!\n)", title="two digits", examples=["42"])]
     public: Hex
 
 
@@ -553,15 +570,18 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     or "" where only the owner can know whether that is one of its own.
     """
 
-    node: NodeId
-    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,64}$(?!\n)", examples=["0" * 32])]
+    node: Id
+    nonce: Annotated[
+        str,
+        Meta(pattern=r"^[0-9a-f]{32,64}$(?!\n)", title="32 to 64 digits and letters from a to f", examples=["0" * 32]),
+    ]
     address: Annotated[str, Meta(max_length=64)] = ""
 
 
 class Proof(msgspec.Struct, frozen=True):
     """Who a node is; `proof` is None where it was not paired with the one that asks. `open`: it asks for no token."""
 
-    id: NodeId
+    id: Id
     name: Annotated[str, Meta(max_length=63)]
     open: bool
     proof: Hex | None = None

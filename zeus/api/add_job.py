@@ -20,14 +20,14 @@ from zeus.api.nodes import caller_of
 from zeus.api.parameters import flag, number
 from zeus.api.responses import json_response
 from zeus.api.views import full_view
-from zeus.config.settings import NODE_NAME
+from zeus.config.settings import NodeName
 from zeus.errors import BadInput, ZeusError
 from zeus.model import Job, Key, Share
 from zeus.names import safe_name
 from zeus.presets import apply
 from zeus.requests import Checked, ChildRequest, JobRequest, Upload
 from zeus.wire import MOST as MOST_ATTEMPTS
-from zeus.wire import DemandView, DryRun, FrameNumber, PresetList, SharedFile
+from zeus.wire import DemandView, DryRun, FrameNumber, Id, PresetList, SharedFile
 
 LATER = frozenset({"webhook"})
 """Fields of the contract that this version does not have yet: refused, never ignored."""
@@ -37,8 +37,6 @@ OF_DRY_RUNS = ("filename", "seconds")
 """Parameters that say what is still to come, so that such a job can only be checked."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Tag = Annotated[str, Meta(pattern=NODE_NAME)]
-JobId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +51,8 @@ class ChildJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ShareOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whose job it is a share of."""
 
-    node: Annotated[JobId, Meta(description="The id of the node that gives it, and asks")]
-    job_id: Annotated[JobId, Meta(description="The job there")]
+    node: Annotated[Id, Meta(description="The id of the node that gives it, and asks")]
+    job_id: Annotated[Id, Meta(description="The job there")]
     attempt: Annotated[Annotated[int, Meta(ge=1, le=MOST_ATTEMPTS)], Meta(description="The attempt there")]
 
 
@@ -80,7 +78,7 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1, max_length=4096)] | None,
         Meta(description="A file of this machine instead of an upload"),
     ] = None
-    upload: Annotated[JobId | None, Meta(description="The id of a complete upload")] = None
+    upload: Annotated[Id | None, Meta(description="The id of a complete upload")] = None
     project_file: Annotated[
         Annotated[str, Meta(min_length=1, max_length=1024)] | None,
         Meta(description="Which file of an archive is the project; found by its ending"),
@@ -91,12 +89,13 @@ class AddJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Arguments by name: see /api/presets"),
     ] = None
     depends_on: Annotated[
-        Annotated[list[JobId], Meta(max_length=MOST)] | None, Meta(description="Ids of jobs that must finish first")
+        Annotated[list[Id], Meta(max_length=MOST)] | None, Meta(description="Ids of jobs that must finish first")
     ] = None
     not_before: Annotated[Annotated[datetime, Meta(tz=True)] | None, Meta(description="The earliest start")] = None
     max_attempts: Annotated[Annotated[int, Meta(ge=1, le=100)] | None, Meta(description="How often it is tried")] = None
     tags: Annotated[
-        Annotated[list[Tag], Meta(max_length=16)] | None, Meta(description="Words that a node must have (node.tags)")
+        Annotated[list[NodeName], Meta(max_length=16)] | None,
+        Meta(description="Words that a node must have (node.tags)"),
     ] = None
     share: Annotated[ShareOf | None, Meta(description="Only from a trusted node: whose job it is a share of")] = None
     shared: Annotated[

@@ -26,6 +26,7 @@ from zeus.api.multipart import FormReader
 from zeus.config import HttpConfig
 from zeus.errors import BadInput, NoSpace, TooLarge, TooSlow, UnsupportedMedia
 from zeus.files import Files
+from zeus.mismatch import mismatch
 from zeus.names import safe_name
 from zeus.requests import Upload
 
@@ -81,8 +82,7 @@ def convert(value: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        text, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".")
+        field, text = mismatch(error, kind)
         where = f"{field}: " if field else ""
         if unknown := re.fullmatch("Object contains unknown field `(.*)`", text, re.S):
             raise BadInput(f'{where}The field "{unknown[1][:80]}" is not known.', code="unknown_field") from error

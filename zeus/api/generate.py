@@ -11,14 +11,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from zeus.api.add_job import JobId, idempotency_key
+from zeus.api.add_job import idempotency_key
 from zeus.api.bodies import as_object, convert, read_json
 from zeus.api.keys import ZEUS
 from zeus.api.responses import file_response, job_id_of, json_response
 from zeus.errors import BadInput, NotFound
 from zeus.model import Job, Output, Status
 from zeus.server import Zeus
-from zeus.wire import JobAccepted, ModelStatus
+from zeus.wire import Id, JobAccepted, ModelStatus
 
 NAME = "out.mp4"
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class GenerateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     fps: Annotated[float | None, Meta(description="Frames a second")] = None
     num_inference_steps: Annotated[int | None, Meta(description="Denoising steps: more is slower and finer")] = None
     guidance_scale: Annotated[float | None, Meta(description="How closely to follow the prompt")] = None
-    image: Annotated[JobId | None, Meta(description="The id of a complete upload: the picture it begins with")] = None
+    image: Annotated[Id | None, Meta(description="The id of a complete upload: the picture it begins with")] = None
     export_format: Annotated[str | None, Meta(description="mp4, gif, webp or png; mp4")] = None
 
 

@@ -30,7 +30,18 @@ class NewNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: NodeUrl
     code: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
-    token: Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"^[!-~]+$(?!\n)")] | None = None
+    token: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=1000,
+                pattern=r"^[!-~]+$(?!\n)",
+                title="a token: letters, digits and signs, no spaces",
+            ),
+        ]
+        | None
+    ) = None
 
 
 async def portrait(request: web.Request) -> web.Response:

@@ -32,7 +32,8 @@ class NewUpload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
     size: Annotated[Annotated[int, Meta(ge=1, le=(1 << 63) - 1)], Meta(description="Bytes")]
     sha256: Annotated[
-        Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$", max_length=64)] | None,
+        Annotated[str, Meta(pattern="^[0-9A-Fa-f]{64}$", max_length=64, title="a SHA-256: 64 hexadecimal digits")]
+        | None,
         Meta(description="Of the whole content: verified at the end"),
     ] = None
 

@@ -15,7 +15,7 @@ from zeus.engine import ModelSettings
 from zeus.engine.extras import checkout as checkout
 
 MIB, GIB = 1024**2, 1024**3
-NODE_NAME = r"^[A-Za-z0-9._-]{1,63}$"
+NodeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,63}$(?!\n)", title="1 to 63 letters, digits and . _ -")]
 Texts = tuple[str, ...]
 
 
@@ -27,8 +27,8 @@ def host_name() -> str:
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """This node and its data"""
 
-    name: Annotated[str, Meta(pattern=NODE_NAME, description="What this node is called, by default as its machine")] = (
-        msgspec.field(default_factory=host_name)
+    name: Annotated[NodeName, Meta(description="What this node is called, by default as its machine")] = msgspec.field(
+        default_factory=host_name
     )
     storage: Annotated[
         str, Meta(description="The folder of all data. Empty: storage/ in a checkout, else your user's data folder")
@@ -43,7 +43,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = "auto"
     debug: Annotated[bool, Meta(description="Log more, and answer under /api/_debug")] = False
     tags: Annotated[
-        tuple[Annotated[str, Meta(pattern=NODE_NAME)], ...],
+        tuple[NodeName, ...],
         Meta(max_length=32, description="Words for what this node has; a job may ask for nodes that have its tags"),
     ] = ()
 
@@ -92,7 +92,10 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
     peers: Annotated[
         # No "@": what would be before it is a secret, and the nodes' addresses are shown to whoever may look.
-        tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/@]+/?$(?!\n)")], ...],
+        tuple[
+            Annotated[str, Meta(pattern=r"^https?://[^\s/@]+/?$(?!\n)", title="a URL such as http://render-1:8080")],
+            ...,
+        ],
         Meta(max_length=64, description="Nodes that multicast does not reach, such as http://render-1:8080"),
     ] = ()
     heartbeat: Annotated[

@@ -45,7 +45,6 @@ FLAGS = {
     "--open": "http.open",
 }
 PATHS = {"node.storage", "http.certificate", "http.key", "network.ca", "files.local_roots", "plugins.folders"}
-EXPECTED_NAME = "1 to 63 letters, digits and . _ -"
 SECTION_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 OF_A_NAME: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "models": (MODEL_SETTINGS, "a model"),
@@ -168,24 +167,25 @@ def _bare(info: Any) -> Any:
 
 
 def _expected(kind: Any) -> str:
-    info = _plain(kind)
+    wanted = _wanted(type_info(kind))
+    info = _bare(wanted)
     if isinstance(info, BoolType):
         return "true or false"
     if isinstance(info, VarTupleType):
-        return "a list of texts"
+        title = _title(info.item_type)
+        return f"a list of texts, each {title}" if title else "a list of texts"
     if not isinstance(info, IntType | FloatType):
-        if title := _title(kind):
+        if title := _title(wanted):
             return title
         if not isinstance(info, StrType):
             return "something else"
-        return EXPECTED_NAME if info.pattern else "a text" if not info.min_length else "a text that is not empty"
+        return "a text" if not info.min_length else "a text that is not empty"
     noun = "a whole number" if isinstance(info, IntType) else "a number"
     lower, to = (f"above {info.gt}", ", at most") if info.gt is not None else (f"from {info.ge}", " to")
     return f"{noun} {lower}" + (f"{to} {info.le}" if info.le is not None else "")
 
 
-def _title(kind: Any) -> str:
-    info = _wanted(type_info(kind))
+def _title(info: Any) -> str:
     return str((info.extra_json_schema or {}).get("title", "")) if isinstance(info, Metadata) else ""
 
 

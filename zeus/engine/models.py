@@ -10,14 +10,18 @@ from msgspec import Meta
 Text = Annotated[str, Meta(max_length=1024)]
 Side = Annotated[int, Meta(ge=16, le=8192)]
 Frames = Annotated[int, Meta(ge=1, le=100_000)]
-Device = Annotated[str, Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$", title="auto, cpu, mps, cuda or cuda:N")]
+Device = Annotated[
+    str, Meta(pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,2})?)$(?!\n)", title="auto, cpu, mps, cuda or cuda:N")
+]
 Dtype = Annotated[Literal["auto", "float32", "float16", "bfloat16"], Meta(title="auto, float32, float16 or bfloat16")]
 Offload = Annotated[Literal["none", "model", "sequential"], Meta(title="none, model or sequential")]
-Class = Annotated[str, Meta(pattern=r"^(auto|[A-Z][A-Za-z0-9]*)$", title="auto or the name of a pipeline's class")]
-Repository = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$", title="OWNER/NAME")
+Class = Annotated[
+    str, Meta(pattern=r"^(auto|[A-Z][A-Za-z0-9]*)$(?!\n)", title="auto or the name of a pipeline's class")
 ]
-Commit = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$", title="a commit: 40 digits and letters from a to f")]
+Repository = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$(?!\n)", title="OWNER/NAME")
+]
+Commit = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$(?!\n)", title="a commit: 40 digits and letters from a to f")]
 Table = Annotated[dict[str, Any], Meta(title="a table")]
 
 
