@@ -21,15 +21,18 @@ def picture(index: int, width: int = 64, height: int = 36) -> np.ndarray:
 
 def movie(
     path: Path, *, frames: int = 10, fps: int = 10, size: tuple[int, int] = (64, 36), sound: bool = True,
-    codec: str = "libx264", pixel_format: str = "yuv420p", options: dict[str, str] | None = None,
+    codec: str = "libx264", pixel_format: str = "yuv420p", options: dict[str, str] | None = None, late: int = 0,
 ) -> Path:  # fmt: skip
-    """A movie of so many frames, by default one second long, with a tone of the same length."""
+    """A movie of so many frames, by default one second long, with a tone of the same length that begins `late` frames
+    before it.
+    """
     with av.open(str(path), "w", options=options or {}) as container:
         video = container.add_stream(codec, rate=fps)
         video.width, video.height, video.pix_fmt = *size, pixel_format
         audio = container.add_stream("libopus" if path.suffix == ".webm" else "aac", rate=48000) if sound else None
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+            frame.pts = index + late
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None:

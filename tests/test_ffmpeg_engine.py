@@ -76,6 +76,18 @@ async def test_every_codec_in_every_container(
     assert made.progress[-1][0] == 1.0
 
 
+@pytest.mark.parametrize("video", ["h264", "copy"])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv"])
+async def test_a_picture_that_begins_after_the_sound(
+    engine: FFmpegEngine, tmp_path: Path, name: str, container: str, video: str
+) -> None:
+    source = movie(tmp_path / name, frames=30, late=8)
+    info = await result(await convert(engine, source, container=container, video_codec=video, speed="fastest"))
+    assert info.duration == pytest.approx(3.8, abs=0.1) and [each.kind for each in info.streams] == ["video", "audio"]
+    assert info.streams[0].frames == 30
+
+
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv"])
 async def test_copy_changes_no_pixel(engine: FFmpegEngine, film: Path, container: str) -> None:
     info = await result(await convert(engine, film, video_codec="copy", container=container))

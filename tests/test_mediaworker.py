@@ -156,6 +156,14 @@ def test_verify_counts_what_decodes(tmp_path: Path, name: str) -> None:
         verify(Quiet(), str(path), duration=5.0)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_streams_may_begin_at_different_times(tmp_path: Path, name: str) -> None:
+    path = movie(tmp_path / name, late=6)
+    found = verify(Quiet(), str(path), duration=1.0, frames=10)
+    assert found["duration"] == pytest.approx(1.6, abs=0.05)
+    assert [stream["duration"] for stream in found["streams"]] == pytest.approx([1.0, 1.0], abs=0.05)
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.png"])
 def test_verify_measures_the_picture(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

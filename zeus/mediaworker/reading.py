@@ -107,12 +107,13 @@ def _stream(stream: Any, still: bool) -> Stream:
 
 
 def _seconds(stream: Any) -> float | None:
-    """What the header says of one stream; Matroska keeps it in a tag, such as 00:00:05.023000000."""
+    """What the header says of one stream; Matroska keeps its end in a tag, such as 00:00:05.023000000."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     try:
         hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) or None
+        end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        return max(0.0, end - float((stream.start_time or 0) * (stream.time_base or 0))) or None
     except ValueError:
         return None
 
@@ -129,13 +130,13 @@ class _Count:
     def add(self, frame: VideoFrame | AudioFrame, step: float) -> None:
         """`step`: seconds that a frame lasts when it does not say so itself."""
         self.frames += 1
-        if isinstance(frame, AudioFrame):
-            self.samples_seconds += frame.samples / frame.sample_rate
-            return
         base = float(frame.time_base) if frame.time_base else 0.0
         at = frame.pts * base if frame.pts is not None else self.end
         self.start = at if self.start is None else min(self.start, at)
-        self.end = max(self.end, at + (frame.duration * base or step))
+        if isinstance(frame, AudioFrame):
+            self.samples_seconds += frame.samples / frame.sample_rate
+        else:
+            self.end = max(self.end, at + (frame.duration * base or step))
 
     @property
     def seconds(self) -> float:
@@ -174,15 +175,18 @@ def _decode_packet(packet: Packet[Any], count: _Count, step: float, name: str) -
 def _measured(info: MediaInfo, counts: dict[int, _Count]) -> MediaInfo:
     """The description with what was decoded in place of what the header says."""
     still = info.duration is None and len(info.streams) == 1 and info.streams[0].frames == 1
-    streams = []
+    streams: list[Stream] = []
+    times: list[float] = []
     for index, stream in enumerate(info.streams):
         count = counts.get(index)
         if count is not None and stream.kind in ("video", "audio"):
+            if count.start is not None:
+                times += (count.start, count.start + count.seconds)
             seconds = None if still else count.seconds
             frames = count.frames if stream.kind == "video" else None
             stream = msgspec.structs.replace(stream, frames=frames, duration=seconds)
         streams.append(stream)
-    longest = max((stream.duration or 0.0 for stream in streams), default=0.0)
+    longest = max(times) - min(times) if times and not still else 0.0  # streams may begin at different times
     return msgspec.structs.replace(info, streams=tuple(streams), duration=longest or None)
 
 
