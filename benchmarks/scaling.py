@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -188,7 +189,9 @@ WORDS = {"ideal": "ideal", "zeus": "Zeus", "static": "static split"}
 
 def plot(results: Sequence[Result]) -> str:
     """The speed-ups as lines over the number of nodes."""
-    most, tallest = max(each.nodes for each in results), max(each.ideal for each in results)
+    most = max(each.nodes for each in results)
+    step = max(most // 4, 1)
+    tallest = step * math.ceil(max(each.ideal for each in results) / step)
 
     def at(nodes: float, value: float) -> tuple[float, float]:
         x = EDGE + (WIDTH - 2 * EDGE) * nodes / most
@@ -206,7 +209,7 @@ def plot(results: Sequence[Result]) -> str:
     for each in results:
         x, _ = at(each.nodes, 0)
         parts.append(f'<text x="{x}" y="{bottom + 18}" text-anchor="middle">{each.nodes}</text>')
-    for value in sorted({round(tallest * part / 4) for part in range(5)}):
+    for value in range(0, tallest + 1, step):
         _, y = at(0, value)
         parts.append(f'<text x="{left - 8}" y="{y + 4}" text-anchor="end">{value}</text>')
     for number, (name, color, dashes) in enumerate(LINES):
