@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 import zipfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 import psutil
 import pytest
 
-from tests.conftest import STUBS, Api, config_for
+from tests.conftest import HANG, STUBS, Api, config_for
 from tests.farm import QUICK, node_in, pair
 from zeus.api import add_job
 from zeus.api.app import running_node
@@ -124,6 +125,9 @@ async def test_an_input_goes_to_where_it_is_looked_at_once(control: Api, worker:
     assert (await control.get(f"/api/uploads/{upload}/facts"))[1]["end_frame"] == 2
     status, dry = await control.post("/api/add_job?dry_run=1", json={"upload": upload, "enable_split_jobs": True})
     assert (status, dry["end_frame"], dry["publishes"], dry["frame_step"]) == (200, 2, "each", 1)
+    assert (dry["splits"], dry["can_split"], dry["joins"]) == ("frames", "frames", False)
+    dry = (await control.post("/api/add_job?dry_run=1", json={"upload": upload, "args": {"movie": True}}))[1]
+    assert (dry["splits"], dry["can_split"], dry["joins"]) == ("", "", True), "its movie cannot be made here"
     assert (await control.get("/api/jobs"))[1]["jobs"][0]["id"] == job["id"]
 
 
@@ -314,3 +318,34 @@ async def test_no_whole_file_is_held_in_memory(control: Api, worker: Api, tmp_pa
     assert (await control.until(job["id"]))["status"] == "finished"
     watching.cancel()
     assert most - before < size // 2
+
+
+@pytest.mark.parametrize(("movie", "first"), [(False, 2), (True, 1)], ids=["frames", "movie"])
+async def test_of_what_ended_midway_only_the_rest_is_made(tmp_path: Path, movie: bool, first: int) -> None:
+    """By a node that knows nothing of the engine, too; but a movie of the rest would lack the beginning."""
+    base = config_for(tmp_path / "control", node={"name": "control"}, **QUICK)
+    config = msgspec.structs.replace(base, plugins=PluginsConfig(own=False), engines={})
+    async with running_node(config) as node, aiohttp.ClientSession() as session:
+        control = Api(session, node.url)
+        async with node_in(tmp_path, "worker", QUICK) as worker:
+            await pair(control, worker)
+            child = {"start_frame": 1, "end_frame": 3}
+            body = {"renderer": "frames", "args": {"seconds": 0.5, "movie": movie}, "child_jobs": [child], **child}
+            _, job = await control.post("/api/add_job", json=body)
+            deadline = time.monotonic() + HANG
+            while not (await control.get(f"/api/jobs/{job['id']}"))[1]["completed_frames"]:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            [share] = (await worker.get("/api/jobs"))[1]["jobs"]
+            assert (await worker.post(f"/api/jobs/{share['id']}/cancel?confirm=1"))[0] == 200
+            while not (
+                again := [each for each in (await worker.get("/api/jobs"))[1]["jobs"] if each["id"] != share["id"]]
+            ):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            assert again[0]["start_frame"] == first
+            job = await control.until(job["id"])
+            assert (job["status"], job["completed_frames"]) == ("finished", 3), job
+            if movie:
+                path = f"/api/jobs/{job['children'][0]['id']}/download?filename=movie.txt"
+                assert (await control.get(path))[1] == "frame 1frame 2frame 3"

@@ -344,7 +344,7 @@ def test_a_retry_of_one_piece_is_one_of_all_that_ended_with_it() -> None:
     on_piece(book, "finish", third, 0)
     assert book.status() == "failed"
     assert {status for _, status in book.tasks()} == {"failed", "cancelled", "finished"}
-    book.do(sending.lose, first.job_id, "peer")
+    book.do(sending.lose, first.job_id, "peer", "Gone.", 0.0)
     with pytest.raises(Conflict):
         book.do(wishing.retry, third.job_id)
     book.tx.execute("ROLLBACK")
@@ -410,7 +410,9 @@ def test_two_thousand_pieces_cost_no_more_than_few() -> None:
 
 
 def test_a_place_that_lost_a_job_too_often_gets_none_of_it() -> None:
-    deal = Task(1, "job", "e", 50, 0, 1, 10, role=Role.DEAL, avoid=("lossy",))
+    deal = Task(1, "job", "e", 50, 0, 1, 10, role=Role.DEAL, avoid=(("lossy", "Gone."),))
     places = (Place("a", 1, {"e": 1}, peer="lossy"), Place("b", 1, {"e": 1}, peer="good"))
     assert [each.place.node for each in decide(Snapshot((deal,), places))] == ["b"]
-    assert decide(Snapshot((msgspec.structs.replace(deal, avoid=("lossy", "good")),), places)) == []
+    assert (
+        decide(Snapshot((msgspec.structs.replace(deal, avoid=(("lossy", "Gone."), ("good", "Gone."))),), places)) == []
+    )

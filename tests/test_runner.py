@@ -57,7 +57,7 @@ async def test_a_node_that_lost_a_job_too_often_takes_nothing_off_its_pieces(tmp
             assert await places.taken.get() == ("here", 1)
             [piece] = await store.children(job.id)
             for _ in range(3):
-                await store.lose(piece.id, "lossy")
+                await store.lose(piece.id, "lossy", "Gone.", 0.0)
             fast = {"pace": {"e": 0.01}}
             places.open += [Place("lossy", 1, {"e": 1}, peer="lossy", **fast), Place("good", 1, {"e": 1}, peer="good")]
             runner.wake()

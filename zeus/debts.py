@@ -84,11 +84,16 @@ class Debts:
                 self._paying[node] = asyncio.create_task(self._forget(list(debts)))
 
     async def _pay_all(self, peer: Peer, debts: list[Debt]) -> None:
+        is_paid = True
         for start in range(0, len(debts), AT_ONCE):
             done = await asyncio.gather(*(self._pay(peer, debt) for debt in debts[start : start + AT_ONCE]))
-            if not all(done):
-                return self._rest(peer.id)
-        self._pauses.pop(peer.id, None)
+            is_paid = all(done) and is_paid
+            if not peer.online:
+                break
+        if is_paid:
+            self._pauses.pop(peer.id, None)
+        else:
+            self._rest(peer.id)
 
     async def _pay(self, peer: Peer, debt: Debt) -> bool:
         path = f"/api/jobs/{quote(debt.job_id, safe='')}/delete"

@@ -143,6 +143,10 @@ class NodeLost(TaskFailed):
     code = "node_lost"
 
 
+class NodeSilent(NodeLost):
+    """The node that had this work gave no sign of life any more."""
+
+
 class NodeBusy(NodeLost):
     """The node that had this work has no room for it."""
 

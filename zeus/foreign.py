@@ -220,7 +220,7 @@ def _settled(told: DryRun, request: JobRequest, peer: Peer) -> Settled:
         span=span,
         frame_step=told.frame_step,
         publishes=told.publishes,
-        splits=told.splits if request.enable_split_jobs else "",
+        splits=told.can_split or told.splits,
         joins=told.joins,
         version=told.renderer_version if told.splits else "",
         demand=Demand(gpu=demand.gpu, memory=demand.memory, least=demand.least, model=demand.model),

@@ -22,6 +22,8 @@ class Here:
     def __init__(self, place: Place, is_automatic: Callable[[str], bool]) -> None:
         self._place = place
         self._is_automatic = is_automatic
+        self.score = 0.0
+        """Of the processor, once it has been measured."""
         self._catalog: Catalog | None = None
 
     def places(self) -> list[Place]:
@@ -45,6 +47,7 @@ class Here:
                 for name, each in known.items()
                 if each is None or each.reason is not None
             },
+            score=self.score,
             models=frozenset(model for name in known for model in self._models(name)),
         )
 

@@ -155,7 +155,7 @@ class NewJob(msgspec.Struct, frozen=True):
     piece_args: bytes = b""
     """What its pieces have in place of `args`; nothing: the same."""
     joins: bool = False
-    """Whether its files are made of its pieces' files once those have finished."""
+    """Whether files are made of all its frames, or of its pieces' files, once those are there."""
     input_of: str | None = None
     """The job in whose input folder its input lies, where that is not its own: of a piece, its parent."""
 
@@ -216,8 +216,10 @@ class Task(msgspec.Struct, frozen=True):
     frame_step: int = 1
     age: float = 0.0
     """Of two tasks of one priority, the one with the lower number comes first."""
-    avoid: tuple[str, ...] = ()
-    """The ids of the nodes that lost or failed it, or pieces of the same job, too often."""
+    avoid: tuple[tuple[str, str], ...] = ()
+    """The ids of the nodes that lost or failed it, or pieces of the same job, too often, each with why at last."""
+    failed_on: str = ""
+    """The node where it has failed, if its next attempt is the last."""
 
     @property
     def frames(self) -> range:

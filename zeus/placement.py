@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from zeus.model import Demand, Place, Task, suitable
 from zeus.versions import LATEST, LTS, matches
@@ -31,10 +31,18 @@ def lasting(task: Task, place: Place) -> Iterator[str]:
             if missing[1:]
             else (f"It lacks the tag {missing[0]} (node.tags).")
         )
-    if place.peer and place.peer in task.avoid:
-        yield "It lost or failed the job too often."
+    if place.peer and (reason := dict(task.avoid).get(place.peer)) is not None:
+        yield f"It lost or failed the job too often, and is left alone for a while: {reason}"
     if not suitable(demand, place.gpus):
         yield _no_gpu(place, demand)
+
+
+def able(task: Task, places: Sequence[Place]) -> list[Place]:
+    """The places that could run a task, were nothing else to do there. Its last attempt is not made where the one
+    before it failed, if there are others: what is wrong may be the node.
+    """
+    able = [place for place in places if next(lasting(task, place), None) is None]
+    return [place for place in able if place.node != task.failed_on] or able
 
 
 def passing(task: Task, place: Place) -> Iterator[str]:

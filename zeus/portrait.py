@@ -15,6 +15,7 @@ from zeus.catalog import Catalog
 from zeus.config import Config
 from zeus.engine import Engine, GenerationEngine
 from zeus.errors import JobNotFound, ZeusError
+from zeus.here import Here
 from zeus.model import Assignment, Place
 from zeus.nodes.addresses import Address
 from zeus.peers.client import API_VERSION
@@ -47,6 +48,7 @@ class Portraits:
         catalog: Catalog,
         progress: ProgressBook,
         benchmarks: Benchmarks,
+        here: Here,
         places: Callable[[], Sequence[Place]],
         free_places: Callable[[], Sequence[Place]],
         running: Callable[[], Sequence[Assignment]],
@@ -66,7 +68,7 @@ class Portraits:
         self._pace = pace
         self._shares = shares
         self._meter = machine.Meter()
-        self._score: float | None = None
+        self._here = here
         self._engines: dict[str, NodeEngine] = {}
         self._jobs: dict[str, tuple[str, str | None]] = {}
         self._last: tuple[float, asyncio.Task[Portrait]] | None = None
@@ -109,13 +111,13 @@ class Portraits:
     async def run(self, has_peers: Callable[[], bool]) -> None:
         """Measure the processor once, as soon as there are other nodes to compare it with and nothing runs."""
         kept = await self._store.meta(SCORE)
-        self._score = float(kept) if kept else None
-        while self._score is None:
+        self._here.score = float(kept) if kept else 0.0
+        while not self._here.score:
             await asyncio.sleep(LOOK)
             if has_peers() and not self._running():
                 try:
-                    self._score = round(await self._benchmarks.cpu(SECONDS), 1)
-                    await self._store.put_meta(SCORE, str(self._score))
+                    self._here.score = round(await self._benchmarks.cpu(SECONDS), 1)
+                    await self._store.put_meta(SCORE, str(self._here.score))
                 except ZeusError as error:
                     log.warning("the processor cannot be measured now: %s", error.message)
 
@@ -134,7 +136,7 @@ class Portraits:
             free=max(free.free, 0),
             tasks=await self._tasks(),
             tags=self._config.node.tags,
-            benchmark=self._score,
+            benchmark=self._here.score or None,
             shares=self._shares(),
         )
 

@@ -10,7 +10,7 @@ from zeus.catalog import Catalog
 from zeus.errors import NotReady
 from zeus.model import ENDED, Job, NewJob, Place, Role, Status, Task
 from zeus.nodes.book import NodeBook
-from zeus.placement import lasting, refusals
+from zeus.placement import able, lasting, refusals
 from zeus.schedule.runner import Runner
 from zeus.store import Store
 from zeus.wire import Refusal, WhyView
@@ -31,7 +31,7 @@ class Reasons:
         nodes: Sequence[Refusal] = ()
         if tasks := [task for task in await self._store.tasks(job.id) if _waits(job, task)]:
             places = await self._places([job.renderer])
-            nodes = [Refusal(place.node, await self._refusals(place, tasks)) for place in places]
+            nodes = [Refusal(place.node, await self._refusals(place, places, tasks)) for place in places]
             nodes += self._offline()
         return WhyView(job.status.value, await self._own(job), nodes)
 
@@ -79,10 +79,12 @@ class Reasons:
             reasons.append(f"It shall not start before {_time(job.not_before)}.")
         return reasons
 
-    async def _refusals(self, place: Place, tasks: Sequence[Task]) -> list[str]:
+    async def _refusals(self, place: Place, places: Sequence[Place], tasks: Sequence[Task]) -> list[str]:
         reasons = []
         for task in tasks:
             reasons += refusals(task, place)
+            if place.node == task.failed_on and place not in able(task, places):
+                reasons.append("It failed there; its last attempt is left to another node.")
             if task.not_before > time.time() and task.failures:
                 reasons.append(f"Its last attempt failed; the next is at {_time(task.not_before)}.")
             if ahead := await self._store.ahead(task):

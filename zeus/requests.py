@@ -114,6 +114,7 @@ class Settled(msgspec.Struct, frozen=True):
     frame_step: int = 1
     publishes: str = "whole"
     splits: str = ""
+    """How nodes could share it out."""
     joins: bool = False
     version: str = ""
     """That of its engine, where it must be the same for all of the job; "": what the request wants."""
@@ -136,10 +137,11 @@ class Abroad(Protocol):
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """A job that may be stored, and the upload that becomes its input."""
+    """A job that may be stored, the upload that becomes its input, and how nodes could share it out."""
 
     job: NewJob
     upload: Upload | None
+    can_split: str = ""
 
 
 def span_of(start: int | None, end: int | None) -> Span | None:

@@ -39,7 +39,7 @@ from zeus.inspection import Inspections
 from zeus.jobs import Jobs
 from zeus.machine import raise_descriptor_limit
 from zeus.media import Media
-from zeus.model import NewJob, Place
+from zeus.model import Place
 from zeus.nodes.addresses import Address, interface_addresses, lan_urls
 from zeus.nodes.book import NodeBook
 from zeus.nodes.certificates import believed
@@ -171,7 +171,7 @@ async def open_zeus(config: Config) -> AsyncIterator[Zeus]:
         stack.callback(catalog.close)
         start, benchmarks = uuid.uuid4().hex[:12], Benchmarks(files, tools)
         portraits = Portraits(
-            config, start, address, store, catalog, progress, benchmarks,
+            config, start, address, store, catalog, progress, benchmarks, here,
             local.places, lambda: _here(runner.free_places()), runner.running, paces.here,
             shares=lambda: shared.marks,
         )  # fmt: skip
@@ -241,17 +241,10 @@ def _peers(
         files,
         Inputs(files, store.uuid, patience, shared.common),
         patience,
-        lambda job: _makes_more(registry, job),
         lease=network.lease,
         grace=network.grace,
         log_bytes=config.files.log_bytes,
     )
-
-
-def _makes_more(registry: Registry, job: NewJob) -> bool:
-    """Whether a job's engine makes files of all frames; of one that is not here that is not known, so it may."""
-    engine = registry.engines.get(job.renderer)
-    return engine is None or engine.joins(msgspec.json.decode(job.args, type=engine.Args))
 
 
 def _here(places: Sequence[Place]) -> list[Place]:

@@ -80,12 +80,16 @@ class Shares:
             self._telling[node] = asyncio.create_task(self._tell_all(peer, untold))
 
     async def _tell_all(self, peer: Peer, untold: list[Held]) -> None:
+        is_heard = True
         for held in untold:
-            if not await self._tell(peer, held):
-                delay = min(2 * self._pauses.get(peer.id, (0.0, RETRY / 4))[1], LONGEST_DELAY)
-                self._pauses[peer.id] = time.monotonic() + delay, delay
-                return
-        self._pauses.pop(peer.id, None)
+            is_heard = await self._tell(peer, held) and is_heard
+            if not peer.online:
+                break
+        if is_heard:
+            self._pauses.pop(peer.id, None)
+        else:
+            delay = min(2 * self._pauses.get(peer.id, (0.0, RETRY / 4))[1], LONGEST_DELAY)
+            self._pauses[peer.id] = time.monotonic() + delay, delay
 
     async def _tell(self, peer: Peer, held: Held) -> bool:
         """Tell an owner of one share; whether it has heard, and that is on record."""

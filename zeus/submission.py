@@ -101,9 +101,12 @@ class Submissions:
         self._job(request, engine, source, None)  # what no file could make right is told before a file is looked at
         # Another version may not be able to read the file that the one to be installed reads.
         facts = await self._inspect(engine, source) if is_here and source is not None else None
-        parent = await self._shared_out(self._job(request, engine, source, facts), request, engine)
+        made = self._job(request, engine, source, facts)
+        can_split = _splits(made, request, engine)
+        parent = await self._shared_out(made, can_split, engine) if request.enable_split_jobs else made
         children = [self._child(request, parent, child, engine, source, facts) for child in request.child_jobs]
-        return [Checked(job, source.upload if source is not None else None) for job in (parent, *children)]
+        upload = source.upload if source is not None else None
+        return [Checked(parent, upload, can_split), *(Checked(child, upload) for child in children)]
 
     async def _source(self, request: JobRequest, upload: Upload | None) -> Source | None:
         source = self._uploaded(request, upload)
@@ -151,24 +154,26 @@ class Submissions:
     async def _family_abroad(self, request: JobRequest, source: Source | None) -> list[Checked]:
         """As `_family`, by another node's word. An archive stays one: it is unpacked where the job runs."""
         [settled] = await self._abroad.settle([request], source)
-        parent = self._dealt(self._made(request, source, settled), request, settled)
-        jobs = [parent]
+        parent = self._made(request, source, settled)
+        dealt = self._dealt(parent, request, settled)
+        jobs = [dealt if request.enable_split_jobs else parent]
         if request.child_jobs:
             wanted = [self._child_request(request, parent, child) for child in request.child_jobs]
             found = await self._abroad.settle(wanted, source)
             jobs += [msgspec.structs.replace(self._made(own, source, each), parent=parent.id, splits="")
                      for own, each in zip(wanted, found, strict=True)]  # fmt: skip
-        return [Checked(job, source.upload if source is not None else None) for job in jobs]
+        upload = source.upload if source is not None else None
+        return [Checked(job, upload, dealt.splits if job is jobs[0] else "") for job in jobs]
 
     def _dealt(self, job: NewJob, request: JobRequest, settled: Settled) -> NewJob:
         """A job as nodes share it out: as frames, which are joined here where its engine is here as well.
 
         To cut its input, the engine would have to run here.
         """
-        if job.splits != "frames" or len(job.frames) < 2 or request.child_jobs:
-            return msgspec.structs.replace(job, splits="")
-        if not settled.joins:
+        if settled.splits != "frames" or len(job.frames) < 2 or request.child_jobs:
             return job
+        if not settled.joins:
+            return msgspec.structs.replace(job, splits="frames")
         engine = self._registry.engines.get(job.renderer)
         try:
             args = msgspec.json.decode(job.args, type=engine.Args) if engine is not None else None
@@ -176,8 +181,8 @@ class Submissions:
             engine = None
         part_args = engine.part_args(args) if engine is not None and engine.joins(args) else None
         if part_args is None:
-            return msgspec.structs.replace(job, splits="")
-        return msgspec.structs.replace(job, piece_args=msgspec.json.encode(part_args), joins=True)
+            return job
+        return msgspec.structs.replace(job, splits="frames", piece_args=msgspec.json.encode(part_args))
 
     def _job(self, request: JobRequest, engine: Engine[Any], source: Source | None, facts: Facts | None) -> NewJob:
         wanted, given = span_of(request.start_frame, request.end_frame), _given(request.args, engine, source)
@@ -190,7 +195,7 @@ class Submissions:
             span=span,
             frame_step=getattr(args, "frame_step", None) or 1,
             publishes=engine.publishes,
-            splits=engine.splits if request.enable_split_jobs else "",
+            joins=engine.joins(args),
             demand=_asked(engine, args),
         )
         return self._made(request, source, settled)
@@ -216,28 +221,24 @@ class Submissions:
             depends_on=tuple(dict.fromkeys(request.depends_on)),
             frame_step=settled.frame_step,
             publishes=settled.publishes,
-            splits=settled.splits,
+            joins=settled.joins,
             demand=_demand(settled, request),
             project=settled.project,
             tags=tuple(request.tags),
             share=request.share,
         )
 
-    async def _shared_out(self, job: NewJob, request: JobRequest, engine: Engine[Any]) -> NewJob:
-        """A job as nodes share it out, where it asks for that and can be: all pieces are made by one version."""
-        is_one = (job.splits == "frames" and len(job.frames) < 2) or (job.splits == "parts" and job.input is None)
-        if not job.splits or is_one or request.child_jobs or request.share is not None:
-            return msgspec.structs.replace(job, splits="")
-        args = msgspec.json.decode(job.args, type=engine.Args)
-        if (part_args := engine.part_args(args)) is None:
-            return msgspec.structs.replace(job, splits="")
+    async def _shared_out(self, job: NewJob, splits: str, engine: Engine[Any]) -> NewJob:
+        """A job as nodes share it out, where it can be: all pieces are made by one version."""
+        if not splits:
+            return job
         version = await self._pin(engine, job.renderer_version)
         return msgspec.structs.replace(
             job,
             renderer_version=version,
             demand=msgspec.structs.replace(job.demand, version=version),
-            piece_args=msgspec.json.encode(part_args),
-            joins=engine.joins(args),
+            splits=splits,
+            piece_args=msgspec.json.encode(engine.part_args(msgspec.json.decode(job.args, type=engine.Args))),
         )
 
     def _child(
@@ -332,6 +333,14 @@ def _input(source: Source | None) -> str | None:
     if source is None or source.upload is None:
         return None
     return source.upload.inner or safe_name(source.name)
+
+
+def _splits(job: NewJob, request: JobRequest, engine: Engine[Any]) -> str:
+    """How nodes could share a job out: "" not at all."""
+    is_one = (engine.splits == "frames" and len(job.frames) < 2) or (engine.splits == "parts" and job.input is None)
+    if is_one or request.child_jobs or request.share is not None:
+        return ""
+    return engine.splits if engine.part_args(msgspec.json.decode(job.args, type=engine.Args)) is not None else ""
 
 
 def _check_inside(span: Span | None, parent: NewJob, number: int) -> None:

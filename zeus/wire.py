@@ -201,8 +201,8 @@ class DryRun(msgspec.Struct, frozen=True):
     """What a job would be, and which nodes could run it.
 
     `renderer_version`: where it is shared out, the one of all pieces. `publishes`: "whole" or "each" frame. `splits`:
-    "" or how it would be shared out; `joins`: whether its files are made of those of its pieces. `project_file`: of an
-    archive, the file that is meant.
+    "" or how it is shared out; `can_split`: how it would be, did it ask for that; `joins`: whether files are made of
+    all its frames, or of its pieces' files. `project_file`: of an archive, the file that is meant.
     """
 
     valid: bool
@@ -215,6 +215,7 @@ class DryRun(msgspec.Struct, frozen=True):
     frame_step: Annotated[int, Meta(ge=1, le=MOST)] = 1
     publishes: Literal["whole", "each"] = "whole"
     splits: Literal["", "frames", "parts"] = ""
+    can_split: Literal["", "frames", "parts"] = ""
     joins: bool = False
     demand: DemandView = DemandView()
     project_file: Annotated[str, Meta(max_length=1024)] | None = None

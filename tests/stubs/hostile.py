@@ -35,6 +35,7 @@ KINDS = {
     "garbage": "not one of Zeus's API",
     "forgets": "does not know the job any more",
     "breaks": "refused: Something went wrong",
+    "picky": "args.seconds is not to my taste",
 }
 """What each says of itself to be wrong in, and what is said of it."""
 
@@ -101,6 +102,9 @@ class Hostile:
 
     async def add(self, request: web.Request) -> web.Response:
         self.taken += 1
+        if self.kind == "picky":
+            answer = {"error": "invalid_args", "message": "args.seconds is not to my taste"}
+            return web.json_response(answer, status=400)
         return web.json_response({**self.view(), "id": "../../escape" if self.kind == "id" else self.job_id})
 
     async def jobs(self, request: web.Request) -> web.Response:

@@ -185,6 +185,7 @@ async def _dry(request: web.Request, checked: Checked) -> DryRun:
         frame_step=job.frame_step,
         publishes="each" if job.publishes == "each" else "whole",
         splits=cast(Literal["", "frames", "parts"], job.splits),
+        can_split=cast(Literal["", "frames", "parts"], checked.can_split),
         joins=job.joins,
         demand=DemandView(job.demand.gpu, job.demand.memory, job.demand.least, job.demand.model),
         project_file=job.project or (upload.inner if upload is not None else None),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
+
+LOOKS = 4
+"""So often is looked at it while it lasts."""
 
 
 class Lease:
@@ -14,10 +19,24 @@ class Lease:
         self._seconds = seconds
         self._begun = time.monotonic()
         self._grace = grace
+        self._stood_still = 0.0
 
     @property
     def left(self) -> float:
         """Seconds until it ends."""
         seen = self._seen()
         last = seen if seen > self._begun else self._begun + self._grace
-        return last + self._seconds - time.monotonic()
+        return max(last, self._stood_still) + self._seconds - time.monotonic()
+
+    async def outlasts(self, task: asyncio.Future[Any]) -> bool:
+        """Wait until a task is done; False when the lease ends before. While this node itself stood still, as a machine
+        that is suspended does, it could hear nobody: then it begins anew.
+        """
+        while not task.done():
+            if (left := self.left) <= 0:
+                return False
+            step, before = min(left, self._seconds / LOOKS), time.monotonic()
+            await asyncio.wait([task], timeout=step)
+            if time.monotonic() - before > step + self._seconds / LOOKS:
+                self._stood_still = time.monotonic()
+        return True

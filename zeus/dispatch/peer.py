@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,9 @@ from zeus.dispatch.place import place_of
 from zeus.dispatch.remote import Book, Patience, Peer, PeerDamaged, Remote, add_share, explained
 from zeus.dispatch.share import Share
 from zeus.dispatch.watch import Watch
-from zeus.errors import Conflict, NodeLost, TaskFailed, ZeusError
+from zeus.errors import Conflict, NodeLost, NodeSilent, ZeusError
 from zeus.files import Files
-from zeus.model import Assignment, Job, NewJob, Place
+from zeus.model import Assignment, Job, Place
 from zeus.peers.connection import ServerRefused, ServerUnreachable
 from zeus.store import Store
 from zeus.wire import JobView
@@ -36,7 +36,7 @@ LONGEST_POLL = 20.0
 class PeerDispatcher:
     """Runs tasks at the nodes that this one trusts; see `zeus.dispatch.Dispatcher`.
 
-    `makes_more` says of a job whether its engine makes files of all frames at the end. `lease` and `grace` in seconds.
+    `lease` and `grace` in seconds.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class PeerDispatcher:
         files: Files,
         inputs: Inputs,
         patience: Patience,
-        makes_more: Callable[[NewJob], bool],
         *,
         lease: float,
         grace: float,
@@ -57,7 +56,6 @@ class PeerDispatcher:
         self._files = files
         self._inputs = inputs
         self._patience = patience
-        self._makes_more = makes_more
         self._lease = lease
         self._grace = grace
         self._log_bytes = log_bytes
@@ -119,10 +117,8 @@ class PeerDispatcher:
         """Do some work for as long as its lease lasts. Raises NodeLost, and what it raises itself."""
         task = asyncio.ensure_future(work)
         try:
-            while not task.done():
-                if lease.left <= 0:
-                    raise NodeLost(f"Node {name} did not answer for {self._lease:g} s.")
-                await asyncio.wait([task], timeout=lease.left)
+            if not await lease.outlasts(task):
+                raise NodeSilent(f"Node {name} did not answer for {self._lease:g} s.")
             task.result()
         finally:
             task.cancel()
@@ -211,12 +207,9 @@ class _Run:
     def _spans(self, *, first: bool = True) -> list[range]:
         """The runs of frames that are missing. Before the first share: all in one where more is made of them."""
         span = self._span()
-        if self._job.publishes != "each" or not span or (first and self._makes_more()):
+        if self._job.publishes != "each" or not span or (first and self._job.joins):
             return [span] if first else []
         return _runs(span, self._done)
-
-    def _makes_more(self) -> bool:
-        return self._job.parent is None and self._peers._makes_more(self._job)
 
     async def _next(self, spans: list[range]) -> None:
         if spans:
@@ -237,7 +230,7 @@ class _Run:
         given = await peers._inputs.give(self._job, peer, self._tell_sent)
         try:
             return await self._offer_with(span, given)
-        except TaskFailed as error:
+        except NodeLost as error:
             if error.code != UNUSABLE or "shared" not in given:
                 raise
         await self.folder.log.note("its input is not to be seen there in the shared folder, and is sent")
@@ -257,13 +250,13 @@ class _Run:
         return view.id
 
     async def _taken(self, span: range, given: Mapping[str, Any], key: str) -> JobView:
-        """The peer's answer to the offer. Raises TaskFailed where it finds something wrong with the job."""
+        """The peer's answer to the offer. Raises NodeLost where it refuses the job."""
         peers, fields = self._peers, self._fields(span, given)
         try:
             view = await peers._patience(lambda: add_share(peers.peer(self.node), fields, key))
         except ServerRefused as error:
-            if error.status == 400:
-                raise TaskFailed(error.message, code=error.code) from error
+            if error.status == 400:  # this node found nothing wrong with it: another one may not either
+                raise NodeLost(error.message, code=error.code) from error
             raise
         if not view.id or len(view.id) > 64 or not view.id.replace("-", "").isalnum():
             raise PeerDamaged("It gives a job an id that cannot be.")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from zeus.child import uncancelled
 from zeus.dispatch import Dispatcher
-from zeus.errors import NodeBusy, NodeLost, NoSpace, StoreFailed, TaskFailed, ZeusError
+from zeus.errors import NodeBusy, NodeLost, NodeSilent, NoSpace, StoreFailed, TaskFailed, ZeusError
 from zeus.failpoint import failpoint
 from zeus.files import Files
 from zeus.model import Output, Role, Task
@@ -31,6 +31,8 @@ LONGEST_DELAY = 300.0
 """Seconds that a failed task waits at most before its next attempt."""
 FULL_DISK_DELAY = 2.0
 """Seconds between two tries to record something while the disk is full."""
+SAME_OUTAGE = 60.0
+"""Seconds in which a node that does not answer is counted once for a job, however many of its pieces it had."""
 
 
 class Attempts:
@@ -102,7 +104,7 @@ class Attempts:
         await self._recorded(running, lambda: self._store.finish(task, attempt, outputs))
         failpoint("end")
         log.info("job %s is finished: %s files", task.job_id, len(outputs))
-        await self._note_pace(running, publication)
+        await self._note_pace(running, publication, is_whole=not running.is_taken_up)
         if task.role is Role.JOIN and publication.job.splits == "parts":
             await self._recorded(running, lambda: self._parts.drop(publication.job))
 
@@ -118,10 +120,13 @@ class Attempts:
         else:
             await self._recorded(running, lambda: self._store.requeue(task, attempt, counts=False, wish=running.wish))
 
-    async def _note_pace(self, running: Running, publication: Publication) -> None:
-        """Remember how fast the place was, as far as the attempt has shown it."""
+    async def _note_pace(self, running: Running, publication: Publication, *, is_whole: bool = False) -> None:
+        """Remember how fast the place was, as far as the attempt has shown it. `is_whole`: it made all of its frames,
+        from the first to the last under this node's eyes.
+        """
         task, seconds, setup = running.task, publication.pulse.seconds, publication.pulse.setup
-        if seconds is None and task.role is Role.WORK and task.frames and publication.job.publishes == "whole":
+        is_whole = is_whole and task.role is Role.WORK and publication.job.publishes == "whole"
+        if seconds is None and is_whole and task.frames:
             seconds = publication.elapsed / len(task.frames)
         if seconds is not None:
             job = publication.job
@@ -137,7 +142,7 @@ class Attempts:
         if running.place.peer and job.input_of is not None and await self._store.sent(task.id) is not None:
             made.shorten(task.frames[-1] + 1)  # taken up: it may be shorter by now than what the node was asked for
         if task.role is Role.CUT:
-            made.weights = weights(task, map(self._paces.on, self._dispatcher.places()))
+            made.weights = weights(task, [self._paces.on(place) for place in self._dispatcher.places()])
         elif task.role is Role.JOIN:
             made.made = await self._parts.made(job)
         return made
@@ -166,7 +171,10 @@ class Attempts:
         await self._clean(task, attempt)
         await self._progress.keep(task.job_id)
         if running.place.peer and isinstance(error, TaskFailed) and not isinstance(error, NodeBusy):
-            await self._recorded(running, lambda: self._store.lose(task.job_id, running.place.peer))
+            apart = SAME_OUTAGE if isinstance(error, NodeSilent) else 0.0
+            await self._recorded(
+                running, lambda: self._store.lose(task.job_id, running.place.peer, error.message, apart)
+            )
         failures = (await self._store.task(task.id)).failures + 1
         job = await self._store.job(task.job_id)
         if isinstance(error, NodeLost):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from zeus.model import Assignment, Place, Role, Snapshot, Task, Underway, suitable
-from zeus.placement import lasting
+from zeus.placement import able
 from zeus.schedule.sizing import SETUP, Worker, frames_for, seconds_per_frame, taken_by
 
 WORTH = 1.5
@@ -45,16 +45,16 @@ class Room:
 
     def able(self, task: Task) -> list[Place]:
         """The places that could run a task, were nothing else to do there, the best first."""
-        key = (task.renderer, task.demand, task.avoid)
+        key = _kind(task)
         if key not in self._able:
-            able = [place for place in self._places if next(lasting(task, place), None) is None]
-            seconds = seconds_per_frame(task.renderer, able, {})
-            self._able[key] = sorted(able, key=lambda place: _cost(task, place, seconds))
+            found = able(task, self._places)
+            seconds = seconds_per_frame(task.renderer, found, {})
+            self._able[key] = sorted(found, key=lambda place: _cost(task, place, seconds))
         return self._able[key]
 
     def open_for(self, task: Task) -> Iterator[tuple[Place, int | None]]:
         """The places that could begin a task now, each with the GPU that it would have there, the best first."""
-        key = (task.renderer, task.demand, task.avoid)
+        key = _kind(task)
         if key in self._full:
             return
         is_full = True
@@ -133,6 +133,11 @@ def _halved(snapshot: Snapshot, room: Room) -> list[Assignment]:
             span = (piece.left[-count], piece.left[-1])
             made.append(room.take(Assignment(piece.task, place, device, span)))
     return made
+
+
+def _kind(task: Task) -> tuple[object, ...]:
+    """What tasks have in common that the same places could run."""
+    return task.renderer, task.demand, task.avoid, task.failed_on
 
 
 def _from(task: Task, first: int) -> Task:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from zeus.errors import TaskFailed
 from zeus.files import Files
 from zeus.model import Job, NewJob, Place, Role, Task
 from zeus.names import safe_name
-from zeus.placement import lasting
+from zeus.placement import able
 from zeus.schedule.sizing import seconds_per_frame
 from zeus.store import Store
 
@@ -70,15 +70,15 @@ class Parts:
         await self._files.discard(*(path for each in ids for path in (self._files.out(each), self._files.inputs(each))))
 
 
-def weights(task: Task, places: Iterable[Place]) -> list[float]:
+def weights(task: Task, places: Sequence[Place]) -> list[float]:
     """How much of a job each piece is to be, with places as they are when nothing runs there."""
     whole = msgspec.structs.replace(task, role=Role.WORK, demand=msgspec.structs.replace(task.demand, here=False))
-    able = [place for place in places if next(lasting(whole, place), None) is None]
-    seconds = seconds_per_frame(task.renderer, able, {})
+    found = able(whole, places)
+    seconds = seconds_per_frame(task.renderer, found, {})
     usual = sum(seconds.values()) / len(seconds) if seconds else 1.0
     slots = [
         usual / seconds.get(place.node, usual)
-        for place in able
+        for place in found
         for _ in range(min(place.free, place.engines.get(task.renderer, 0)))
     ][: MOST_PARTS // len(ROUNDS)]
     return [part * slot for part in ROUNDS for slot in slots] if len(slots) > 1 else []

@@ -90,7 +90,8 @@ class Runner:
             sent, job = await self._store.sent(task.id), await self._store.job(task.job_id)
             if sent is not None and task.id not in self._running:
                 place = Place(job.node or sent.node, 0, {}, peer=sent.node)
-                self._start(Running(Assignment(task, place), attempt=sent.attempt, percent=job.percent))
+                assignment = Assignment(task, place)
+                self._start(Running(assignment, attempt=sent.attempt, percent=job.percent, is_taken_up=True))
 
     def wake(self) -> None:
         """Look again: places came, went, or have more room."""

@@ -20,9 +20,13 @@ class Phase(Enum):
 class Running:
     """An attempt that this node has in hand."""
 
-    def __init__(self, assignment: Assignment, attempt: int | None = None, percent: int = 0) -> None:
+    def __init__(
+        self, assignment: Assignment, attempt: int | None = None, percent: int = 0, *, is_taken_up: bool = False
+    ) -> None:
         self.assignment = assignment
         self.percent = percent
+        self.is_taken_up = is_taken_up
+        """Whether it began before this node did."""
         self.attempt = attempt
         """Its number, where it is on record as running already."""
         self.publication: Publication | None = None

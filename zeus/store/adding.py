@@ -100,7 +100,7 @@ def insert(tx: sqlite3.Connection, revision: int, job: NewJob, *, is_parent: boo
     if not is_parent:
         role = FIRST_ROLE[job.splits]
         tx.execute(INSERT_TASK, {**row, "role": role, **({"demand": here(job.demand)} if role is Role.CUT else {})})
-        if job.joins and role is not Role.CUT:
+        if job.joins and role is Role.DEAL:
             insert_join(tx, job)
 
 

@@ -13,14 +13,21 @@ from zeus.model import Child, Demand, Job, Task
 
 LOSSES = 3
 """So often may a node lose or fail a job before it is avoided for it."""
+FORGIVEN = 600.0
+"""Seconds after the last time until when it is."""
+NOW = "((julianday('now') - 2440587.5) * 86400.0)"
+AVOIDED = f"count >= {LOSSES} AND since > {NOW} - {FORGIVEN}"
+"""SQL: whether a row of `losses` has its node avoided."""
 COMPUTED = {"has_children": "EXISTS (SELECT 1 FROM jobs child WHERE child.parent = jobs.id)"}
 JOB_COLUMNS = ", ".join(COMPUTED.get(name, name) for name in Job.__struct_fields__)
 CHILD_COLUMNS = ", ".join(Child.__struct_fields__)
 ONE_JOB = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 OF_JOB = {
     "frame_step": "(SELECT frame_step FROM jobs WHERE jobs.id = tasks.job_id)",
-    "avoid": f"(SELECT json_group_array(node) FROM losses WHERE count >= {LOSSES} AND losses.job_id IN"
+    "avoid": f"(SELECT json_group_array(json_array(node, reason)) FROM losses WHERE {AVOIDED} AND losses.job_id IN"
     " (SELECT coalesce(jobs.parent, jobs.id) FROM jobs WHERE jobs.id = tasks.job_id))",
+    "failed_on": "iif(failures, (SELECT iif(failures + 1 >= max_attempts, coalesce(node, ''), '') FROM jobs"
+    " WHERE jobs.id = tasks.job_id), '')",
 }
 TASK_COLUMNS = ", ".join(OF_JOB.get(name, f"tasks.{name}") for name in Task.__struct_fields__)
 

@@ -174,6 +174,10 @@ STEPS = (
         PRIMARY KEY (node, job_id)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE losses ADD COLUMN since REAL NOT NULL DEFAULT 0;
+    ALTER TABLE losses ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

@@ -10,6 +10,9 @@ import sqlite3
 import time
 
 from zeus.model import Debt, Task
+from zeus.store.rows import FORGIVEN
+
+LONGEST_REASON = 300
 
 
 def put_sent(tx: sqlite3.Connection, revision: int, task: Task, attempt: int, node: str, job_id: str) -> bool:
@@ -47,12 +50,16 @@ def pay(tx: sqlite3.Connection, revision: int, node: str, job_id: str) -> None:
     tx.execute("DELETE FROM debts WHERE node = ? AND job_id = ?", (node, job_id))
 
 
-def lose(tx: sqlite3.Connection, revision: int, job_id: str, node: str) -> None:
-    """Count a loss or a failure of a node at a job; those at its pieces count together."""
+def lose(tx: sqlite3.Connection, revision: int, job_id: str, node: str, reason: str, apart: float) -> None:
+    """Count a loss or a failure of a node at a job; those at its pieces count together, and those that are not
+    `apart` seconds from the one before as one. What is long ago is forgotten.
+    """
+    now = time.time()
     tx.execute(
-        "INSERT INTO losses SELECT coalesce(parent, id), ?, 1 FROM jobs WHERE id = ?"
-        " ON CONFLICT DO UPDATE SET count = count + 1",
-        (node, job_id),
+        "INSERT INTO losses (job_id, node, count, since, reason) SELECT coalesce(parent, id), ?1, 1, ?3, ?4 FROM jobs"
+        " WHERE id = ?2 ON CONFLICT DO UPDATE SET count = CASE WHEN since <= ?3 - ?6 THEN 1 ELSE count"
+        " + (since <= ?3 - ?5) END, since = ?3, reason = ?4",
+        (node, job_id, now, reason[:LONGEST_REASON], apart, FORGIVEN),
     )
 
 

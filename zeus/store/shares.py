@@ -38,8 +38,8 @@ class ShareTables(Tables):
     async def pay(self, debt: Debt) -> None:
         await self._write(sending.pay, debt.node, debt.job_id)
 
-    async def lose(self, job_id: str, node: str) -> None:
-        await self._write(sending.lose, job_id, node)
+    async def lose(self, job_id: str, node: str, reason: str, apart: float) -> None:
+        await self._write(sending.lose, job_id, node, reason, apart)
 
     async def tell(self, job_id: str, status: str) -> None:
         await self._write(sending.tell, job_id, status)

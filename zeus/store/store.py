@@ -31,7 +31,17 @@ from zeus.model import (
 )
 from zeus.store import adding, following, moving, schema, sharing, wishing
 from zeus.store.following import MET
-from zeus.store.rows import CHILD_COLUMNS, JOB_COLUMNS, ONE_JOB, TASK_COLUMNS, all_jobs, task_of, the_job
+from zeus.store.rows import (
+    AVOIDED,
+    CHILD_COLUMNS,
+    FORGIVEN,
+    JOB_COLUMNS,
+    ONE_JOB,
+    TASK_COLUMNS,
+    all_jobs,
+    task_of,
+    the_job,
+)
 from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
 
@@ -43,9 +53,13 @@ LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
     FROM lines WHERE demand IS NOT NULL)
 SELECT {TASK_COLUMNS} FROM lines CROSS JOIN tasks
 WHERE tasks.id IN (SELECT id FROM tasks WHERE status = 'queued' AND renderer = lines.renderer AND demand = lines.demand
-    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, age, id LIMIT ?4)
+    AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, age, id
+    LIMIT ?4 + (SELECT count(*) FROM tasks kept JOIN jobs ON jobs.id = kept.job_id WHERE kept.status = 'queued'
+        AND coalesce(jobs.parent, jobs.id) IN (SELECT job_id FROM losses WHERE {AVOIDED})))
 ORDER BY tasks.priority DESC, tasks.age, tasks.id"""
-"""The lines are found by one step in the index each, however long they are."""
+"""The lines are found by one step in the index each, however long they are. Tasks that some node is left alone for may
+start nowhere for that, and are looked at besides the first ones.
+"""
 READERS = 2
 MANY = 500
 """Rows above which making jobs of them is left to a thread."""
@@ -283,12 +297,13 @@ class Store(ShareTables):
 
     async def starts(self, now: float) -> tuple[bool, float | None]:
         """Whether a task waits whose time has come and whose needs are met; and when the next one may start, or stop
-        waiting, that may not yet.
+        waiting, that may not yet, or a node is forgiven.
         """
         [(is_due, start)] = await self._read(
             f"SELECT EXISTS (SELECT 1 FROM tasks WHERE status = 'waiting' AND not_before <= ?1 AND {MET}),"
             " (SELECT min(start) FROM (SELECT min(not_before) AS start FROM tasks WHERE status = 'queued' AND"
-            f" not_before > ?1 UNION ALL SELECT min(not_before) FROM tasks WHERE status = 'waiting' AND {MET}))",
+            f" not_before > ?1 UNION ALL SELECT min(not_before) FROM tasks WHERE status = 'waiting' AND {MET}"
+            f" UNION ALL SELECT min(since) + {FORGIVEN} FROM losses WHERE {AVOIDED}))",
             now,
         )
         return bool(is_due), start
