@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from zeus_plugins.ffmpeg import FFmpegEngine
 from zeus_plugins.ffmpeg.arguments import FFmpegArgs
-from zeus_plugins.ffmpeg.cutting import nearest
+from zeus_plugins.ffmpeg.cutting import LONGEST, MOST, finer, nearest
 from zeus_plugins.ffmpeg.engine import FFmpegSettings
 from zeus_plugins.ffmpeg.finder import bundled
 from zeus_plugins.ffmpeg.headers import headers
@@ -326,6 +326,17 @@ async def test_a_source_that_is_cut_off_does_not_pass(engine: FFmpegEngine, make
     source.write_bytes(source.read_bytes()[: source.stat().st_size * 7 // 10])
     with pytest.raises(OutputInvalid, match=r"film\.mp4 decodes to \d\.\d s of video where 4\.0 s were expected"):
         await split(engine, source, 2)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 900, LONGEST, 10 * LONGEST + 1, 3 * MOST * LONGEST])
+@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0], [2.0, 1.0, 1.0, 0.5]], ids=str)
+def test_no_part_of_a_long_film_is_long(weights: list[float], frames: int) -> None:
+    parts = finer(weights, frames)
+    assert sum(parts) == pytest.approx(sum(weights)) and len(weights) <= len(parts) <= MOST + len(weights)
+    longest = max(parts, default=0.0) * frames / (sum(weights) or 1)
+    assert longest <= max(LONGEST, frames / MOST) * 1.001
+    if frames <= LONGEST:
+        assert parts == weights
 
 
 @pytest.mark.parametrize(

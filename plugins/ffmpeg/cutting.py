@@ -8,6 +8,7 @@ frames of a segment have a constant rate, whatever the movie's: `joining` gives 
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -24,6 +25,11 @@ from .remuxing import Times, Writer, closing, ranked
 from .survey import Survey, Unsound, opened, packets, survey
 from .trial import Trial
 
+LONGEST = 7500
+"""Frames of a segment at most, five minutes of most films: so that a node which comes late finds work, and one that is
+lost has not much to lose."""
+MOST = 256
+"""Segments at most, about; those of a very long film are longer."""
 FORMS = {".mov": "mov", ".mkv": "matroska"}
 """The muxers of segments by their endings, each with which a movie of its kind keeps its rotation and colours."""
 
@@ -79,7 +85,7 @@ def _segments(
     usable = {found.ranks[key]: key for key in openings}
     if not usable or min(usable) > start:
         raise Unsound("it does not begin with a key frame")
-    cuts = nearest([rank for rank in usable if start < rank < end], start, end, weights)
+    cuts = nearest([rank for rank in usable if start < rank < end], start, end, finer(weights, end - start))
     if not cuts:
         raise Unsound("it has no key frames to cut it at")
     trial = Trial(job, path, demuxer, found)
@@ -88,6 +94,13 @@ def _segments(
         raise Unsound("what follows its key frames does not decode without what lies before them")
     begin = usable[max(rank for rank in usable if rank <= start)]
     return [_segment(found, usable.get(a, begin), a, b) for a, b in pairwise([start, *sound, end])]
+
+
+def finer(weights: Sequence[float], frames: int) -> list[float]:
+    """Weights of which none stands for more than LONGEST of so many frames: each that does is divided."""
+    longest = max(LONGEST, frames / MOST) * sum(weights) / max(frames, 1)
+    counts = [max(1, math.ceil(weight / longest)) if longest else 1 for weight in weights]
+    return [weight / count for weight, count in zip(weights, counts, strict=True) for _ in range(count)]
 
 
 def nearest(ranks: Sequence[int], start: int, end: int, weights: Sequence[float]) -> list[int]:

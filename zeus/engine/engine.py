@@ -109,9 +109,9 @@ class Engine(ABC, Generic[A]):
     async def cut(self, context: RunContext[A], weights: Sequence[float]) -> Sequence[Piece[A]]:
         """Make the inputs of the pieces of a job in `context.out`, in the order of what `join` makes of them.
 
-        `weights` says how much of the work each piece shall be in proportion to the others: as many pieces at the most,
-        about as large as that. Fewer than two where the job cannot be split soundly, with a `note` that says why: it
-        then runs whole. For engines that split in "parts"; runs where the job was submitted.
+        `weights` says how much of the work each piece shall be in proportion to the others: as many pieces, about as
+        large as that, or more of what would take very long. Fewer than two where the job cannot be split soundly, with
+        a `note` that says why: it then runs whole. For engines that split in "parts"; runs where the job was submitted.
         """
         return ()
 
