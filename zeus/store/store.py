@@ -45,7 +45,13 @@ from zeus.store.rows import (
 from zeus.store.shares import ShareTables
 from zeus.store.writer import Writer
 
-LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
+MOST_KEPT = 500
+LINES = f"""WITH RECURSIVE kept (id) AS MATERIALIZED (
+    SELECT tasks.id FROM losses CROSS JOIN tasks WHERE {AVOIDED} AND tasks.job_id = losses.job_id AND status = 'queued'
+    UNION
+    SELECT tasks.id FROM losses CROSS JOIN jobs CROSS JOIN tasks WHERE {AVOIDED} AND jobs.parent = losses.job_id
+        AND jobs.status = 'queued' AND tasks.job_id = jobs.id),
+lines (renderer, demand) AS (
     SELECT value, (SELECT min(demand) FROM tasks WHERE status = 'queued' AND renderer = value) FROM json_each(?1)
     UNION ALL
     SELECT renderer, (SELECT min(demand) FROM tasks
@@ -54,11 +60,10 @@ LINES = f"""WITH RECURSIVE lines (renderer, demand) AS (
 SELECT {TASK_COLUMNS} FROM lines CROSS JOIN tasks
 WHERE tasks.id IN (SELECT id FROM tasks WHERE status = 'queued' AND renderer = lines.renderer AND demand = lines.demand
     AND not_before <= ?2 AND id NOT IN (SELECT value FROM json_each(?3)) ORDER BY priority DESC, age, id
-    LIMIT ?4 + (SELECT count(*) FROM tasks kept JOIN jobs ON jobs.id = kept.job_id WHERE kept.status = 'queued'
-        AND coalesce(jobs.parent, jobs.id) IN (SELECT job_id FROM losses WHERE {AVOIDED})))
+    LIMIT ?4 + (SELECT min(count(*), {MOST_KEPT}) FROM kept))
 ORDER BY tasks.priority DESC, tasks.age, tasks.id"""
 """The lines are found by one step in the index each, however long they are. Tasks that some node is left alone for may
-start nowhere for that, and are looked at besides the first ones.
+start nowhere for that: so many of them are looked at besides the first ones.
 """
 READERS = 2
 MANY = 500
