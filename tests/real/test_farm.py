@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import math
+import re
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import av
 import numpy as np
 import pytest
 
 from tests import ffmpeg_samples
-from tests.conftest import HANG, Api, need
+from tests.conftest import Api, need
 from tests.real.machines import Machine, machines
 from tests.real.scenes import PROGRAM, blender
+from tests.real.sharing import LOST, SETTINGS, Sleeper, add, hands, nothing_is_left, told, why
 from tests.real.test_blender import pictures
 
 pytestmark = pytest.mark.timeout(300)
-LEASE = 4.0
-"""Seconds; 30 where no test sets it."""
 FRAMES = 60
 SCENE = f"""
 import bpy, sys
@@ -52,12 +48,8 @@ class Farm:
 
     async def form(self) -> None:
         """Start the nodes, wait until each has found the others by multicast, and pair them."""
-        settings = {
-            "network": {"heartbeat": 0.5, "lease": LEASE, "grace": LEASE},
-            "jobs": {"slots": 1, "retry_delay": 0.0, "chunk_seconds": 5.0},
-            "engines": {"frames": {"slots": 1}},
-        }
-        await asyncio.gather(*(asyncio.to_thread(node.run, **settings) for node in self.nodes))
+        own = {self.third: {"node": {"tags": ["far"]}}}
+        await asyncio.gather(*(asyncio.to_thread(node.run, **SETTINGS, **own.get(node, {})) for node in self.nodes))
         began = time.monotonic()
         pairs = [(one, other) for one in self.nodes for other in self.nodes if one is not other]
         await asyncio.gather(*(one.sees(other.name, "unpaired") for one, other in pairs))
@@ -93,18 +85,6 @@ async def api(farm: Farm) -> AsyncIterator[Api]:
         yield made
 
 
-async def add(api: Api, file: Path | None = None, **fields: Any) -> dict[str, Any]:
-    if file is None:
-        status, job = await api.post("/api/add_job", json=fields)
-    else:
-        form = aiohttp.FormData()
-        form.add_field("json", json.dumps(fields))
-        form.add_field("file", io.BytesIO(await asyncio.to_thread(file.read_bytes)), filename=file.name)
-        status, job = await api.post("/api/add_job", data=form)
-    assert status == 200, job
-    return dict(job)
-
-
 async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
     """All outputs of a job, in a new folder."""
     await asyncio.to_thread(folder.mkdir)
@@ -114,24 +94,6 @@ async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
             assert got.status == 200
             await asyncio.to_thread((folder / name).write_bytes, await got.read())
     return [folder / name for name in sorted(names)]
-
-
-async def hands(api: Api, job: dict[str, Any]) -> Counter[str]:
-    """How many frames each node made of a job."""
-    _, found = await api.get(f"/api/jobs/{job['id']}/frames")
-    assert all(frame["state"] == "finished" for frame in found["frames"]), found
-    return Counter(frame["node"] for frame in found["frames"])
-
-
-async def told(api: Api, job: dict[str, Any]) -> str:
-    """All that the logs of a job's pieces say."""
-    _, job = await api.get(f"/api/jobs/{job['id']}")
-    texts = []
-    for child in job["children"]:
-        _, piece = await api.get(f"/api/jobs/{child['id']}")
-        for attempt in range(1, piece["attempt"] + 1):
-            texts.append((await api.get(f"/api/jobs/{child['id']}/logs?attempt={attempt}"))[1])
-    return "\n".join(map(str, texts))
 
 
 async def test_blender_frames_are_those_of_one_machine(farm: Farm, api: Api, tmp_path: Path) -> None:
@@ -163,7 +125,7 @@ async def test_a_transcode_is_that_of_one_machine(farm: Farm, api: Api, tmp_path
     assert ended["status"] == "finished", ended
     nodes = {child["node"] for child in ended["children"]}
     print(f"{len(ended['children'])} parts on {sorted(nodes)}")
-    assert len(nodes) > 1
+    assert nodes == {"alpha", "beta", "gamma"}
     whole = await add(api, source, renderer="ffmpeg", args=args)
     assert (await api.until(whole["id"]))["status"] == "finished"
     [ours] = await fetched(api, split, tmp_path / "split")
@@ -188,120 +150,93 @@ def _lengths(path: Path) -> dict[str, float]:
         return {each.type: float(each.duration * each.time_base) for each in container.streams if each.duration}
 
 
-class Sleeper:
-    """A split job of frames that take a while, and a record of each that was begun."""
-
-    def __init__(self, api: Api, record: Path, count: int = 60) -> None:
-        self.api = api
-        self.record = record
-        self.count = count
-        self.job: dict[str, Any] = {}
-
-    async def begin(self, seconds: float = 0.25) -> None:
-        self.job = await add(
-            self.api, renderer="frames", start_frame=1, end_frame=self.count, enable_split_jobs=True,
-            args={"seconds": seconds, "record": str(self.record)},
-        )  # fmt: skip
-
-    async def made_by(self, node: str, count: int = 1) -> None:
-        """Wait until a node has made so many frames."""
-        deadline = time.monotonic() + HANG
-        while time.monotonic() < deadline:
-            _, found = await self.api.get(f"/api/jobs/{self.job['id']}/frames")
-            if sum(frame["node"] == node and frame["state"] == "finished" for frame in found["frames"]) >= count:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{node} makes no frames: {found}")
-
-    async def ends_whole(self, twice: int) -> Counter[str]:
-        """Wait for the end: every frame is there once, and at most so many were begun twice."""
-        ended = await self.api.until(self.job["id"])
-        assert (ended["status"], ended["completed_frames"]) == ("finished", self.count), ended
-        _, names = await self.api.get(f"/api/jobs/{self.job['id']}/files")
-        assert sorted(names) == [f"frame_{number:04}.txt" for number in range(1, self.count + 1)]
-        begun = Counter(int(line) for line in self.record.read_text().split())
-        again = sum(count - 1 for count in begun.values())
-        assert begun.keys() == set(range(1, self.count + 1)) and again <= twice, begun
-        return await hands(self.api, self.job)
-
-
 async def test_a_worker_that_is_killed(farm: Farm, api: Api, tmp_path: Path) -> None:
     sleeper = Sleeper(api, tmp_path / "record")
     await sleeper.begin()
-    await sleeper.made_by("beta", 2)
+    await sleeper.made_by("beta", 4)
+    await sleeper.before_the_loss_of("beta")
     await asyncio.to_thread(farm.second.kill)
-    shares = await sleeper.ends_whole(twice=12)
+    shares = await sleeper.ends_whole(twice=sleeper.in_work())
     assert shares["gamma"] and shares["alpha"]
-    assert "beta" in await told(api, sleeper.job)
+    assert f"Node beta {LOST}" in await told(api, sleeper.job)
     await asyncio.to_thread(farm.second.again)
 
 
 async def test_a_worker_whose_link_is_cut(farm: Farm, api: Api, tmp_path: Path) -> None:
     sleeper = Sleeper(api, tmp_path / "record")
     await sleeper.begin()
-    await sleeper.made_by("gamma", 2)
+    await sleeper.made_by("gamma", 4)
+    lost = await sleeper.before_the_loss_of("gamma")
     farm.third.cut()
     try:
         await farm.first.sees("gamma", "offline", within=15)
-        await sleeper.ends_whole(twice=60)
+        waiting = await add(api, renderer="frames", tags=["far"], start_frame=1, end_frame=1)
+        reasons = await why(api, waiting)
+        assert reasons["gamma"] == ["It does not answer."]
+        for name in ("alpha", "beta"):
+            assert "It lacks the tag far (node.tags)." in reasons[name]
+        await sleeper.ends_whole(twice=lost)
     finally:
         farm.third.heal()
-    await farm.settled()
-    await nothing_is_left(farm)
+    assert f"Node gamma {LOST}" in await told(api, sleeper.job)
+    ended = await api.until(waiting["id"])
+    assert (ended["status"], ended["node"]) == ("finished", "gamma"), ended
+    await comes_back(farm, sleeper)
 
 
 async def test_a_worker_that_sleeps_past_its_lease(farm: Farm, api: Api, tmp_path: Path) -> None:
     sleeper = Sleeper(api, tmp_path / "record")
     await sleeper.begin()
-    await sleeper.made_by("beta", 2)
+    await sleeper.made_by("beta", 4)
+    lost = await sleeper.before_the_loss_of("beta")
     farm.second.suspend()
     try:
-        await sleeper.ends_whole(twice=60)
+        await sleeper.ends_whole(twice=lost)
     finally:
         farm.second.resume()
+    assert f"Node beta {LOST}" in await told(api, sleeper.job)
+    await comes_back(farm, sleeper)
+
+
+async def comes_back(farm: Farm, sleeper: Sleeper) -> None:
+    """What a lost node has made since of an ended job changes nothing of it, and goes."""
+    made = await sleeper.frames()
     await farm.settled()
-    await nothing_is_left(farm)
-    assert (await api.get(f"/api/jobs/{sleeper.job['id']}"))[1]["completed_frames"] == sleeper.count
+    await nothing_is_left(farm.second, farm.third)
+    assert await sleeper.frames() == made
+    sleeper.nothing_is_made_again()
 
 
 async def test_the_controller_is_killed_and_comes_back(farm: Farm, tmp_path: Path) -> None:
     async with farm.first.client() as api:
         sleeper = Sleeper(api, tmp_path / "record")
         await sleeper.begin()
-        await sleeper.made_by("beta", 2)
+        await sleeper.made_by("beta", 4)
         await sleeper.made_by("gamma", 1)
+        await sleeper.before_the_loss_of("alpha")
     await asyncio.to_thread(farm.first.kill)
     await asyncio.to_thread(farm.first.again)
     async with farm.first.client() as api:
         sleeper.api = api
-        # The frames that the controller's own engine was at, and no other one, are begun again.
-        await sleeper.ends_whole(twice=3)
-    await farm.settled()
-    await nothing_is_left(farm)
+        # The frame that the controller's own engine was at, and no other one, is begun again.
+        await sleeper.ends_whole(twice=1)
+        log = await told(api, sleeper.job)
+        for name in ("beta", "gamma"):
+            assert re.search(rf"taken up again: it is job \S+ of node {name}\n", log), log
+        await comes_back(farm, sleeper)
 
 
 async def test_a_worker_that_takes_its_trust_back(farm: Farm, api: Api, tmp_path: Path) -> None:
     sleeper = Sleeper(api, tmp_path / "record")
     await sleeper.begin()
-    await sleeper.made_by("gamma", 2)
+    await sleeper.made_by("gamma", 4)
+    lost = await sleeper.before_the_loss_of("gamma")
     async with farm.third.client() as there:
         first = next(node for node in await farm.third.nodes() if node["name"] == "alpha")
         assert (await there.request("DELETE", f"/api/nodes/{first['id']}"))[0] in (200, 204)
-    await sleeper.ends_whole(twice=60)
+    await sleeper.ends_whole(twice=lost)
+    log = await told(api, sleeper.job)
+    print(log)
     refused = await farm.first.sees("gamma", "refused", "unpaired")
     assert refused["message"]
     await farm.first.pair(farm.third)
-
-
-async def nothing_is_left(farm: Farm) -> None:
-    """Wait until no node runs or holds anything for the first one: what nobody wants is ended and removed."""
-    deadline = time.monotonic() + HANG
-    for node in (farm.second, farm.third):
-        async with node.client() as there:
-            while True:
-                _, found = await there.get("/api/jobs")
-                left = [job for job in found["jobs"] if job["parent"]]
-                if not left:
-                    break
-                assert time.monotonic() < deadline, left
-                await asyncio.sleep(0.2)
