@@ -80,7 +80,7 @@ async def test_a_whole_job_runs_at_a_peer(farm: Farm) -> None:
     await empty(farm.peer)
 
 
-async def test_an_input_goes_there_once(farm: Farm) -> None:
+async def test_an_input_goes_there_once(farm: Farm, tmp_path: Path) -> None:
     """Two jobs of one file; the peer inspects it, so that it names the frames."""
     first = await add(farm.control, "frames", ("shot.frames", b"3-5"))
     second = await add(farm.control, "frames", ("again.frames", b"3-5"))
@@ -88,6 +88,8 @@ async def test_an_input_goes_there_once(farm: Farm) -> None:
         job = await farm.control.until(job_id)
         assert (job["status"], job["completed_frames"], job["node"]) == ("finished", 3, "render"), job
         assert (await farm.control.get(f"/api/jobs/{job_id}/files"))[1] == [f"frame_000{n}.txt" for n in (3, 4, 5)]
+    there = list((tmp_path / "render" / "storage" / "incoming").glob("*.part"))
+    assert len(there) == 2 and len({path.stat().st_ino for path in there}) == 1, "the content was sent more than once"
     _, listed = await farm.control.get(f"/api/jobs/{first}/files", params={"response_type": "full"})
     assert [each["frame"] for each in listed] == [3, 4, 5] and all(each["seconds"] is not None for each in listed)
     await empty(farm.peer)

@@ -39,6 +39,17 @@ async def add(api: Api, file: Path | None = None, **fields: Any) -> dict[str, An
     return dict(job)
 
 
+async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
+    """All outputs of a job, in a new folder."""
+    await asyncio.to_thread(folder.mkdir)
+    _, names = await api.get(f"/api/jobs/{job['id']}/files")
+    for name in names:
+        async with api.session.get(f"{api.url}/api/jobs/{job['id']}/download", params={"filename": name}) as got:
+            assert got.status == 200
+            await asyncio.to_thread((folder / name).write_bytes, await got.read())
+    return [folder / name for name in sorted(names)]
+
+
 async def hands(api: Api, job: dict[str, Any]) -> Counter[str]:
     """How many frames each node made of a job."""
     _, found = await api.get(f"/api/jobs/{job['id']}/frames")

@@ -18,7 +18,7 @@ from tests import ffmpeg_samples
 from tests.conftest import Api, need
 from tests.real.machines import Machine, machines
 from tests.real.scenes import PROGRAM, blender
-from tests.real.sharing import LOST, SETTINGS, Sleeper, add, hands, nothing_is_left, told, why
+from tests.real.sharing import LOST, SETTINGS, Sleeper, add, fetched, hands, nothing_is_left, told, why
 from tests.real.test_blender import pictures
 
 pytestmark = pytest.mark.timeout(300)
@@ -83,17 +83,6 @@ async def farm(formed: Farm) -> Farm:
 async def api(farm: Farm) -> AsyncIterator[Api]:
     async with farm.first.client() as made:
         yield made
-
-
-async def fetched(api: Api, job: dict[str, Any], folder: Path) -> list[Path]:
-    """All outputs of a job, in a new folder."""
-    await asyncio.to_thread(folder.mkdir)
-    _, names = await api.get(f"/api/jobs/{job['id']}/files")
-    for name in names:
-        async with api.session.get(f"{api.url}/api/jobs/{job['id']}/download", params={"filename": name}) as got:
-            assert got.status == 200
-            await asyncio.to_thread((folder / name).write_bytes, await got.read())
-    return [folder / name for name in sorted(names)]
 
 
 async def test_blender_frames_are_those_of_one_machine(farm: Farm, api: Api, tmp_path: Path) -> None:
@@ -235,8 +224,7 @@ async def test_a_worker_that_takes_its_trust_back(farm: Farm, api: Api, tmp_path
         first = next(node for node in await farm.third.nodes() if node["name"] == "alpha")
         assert (await there.request("DELETE", f"/api/nodes/{first['id']}"))[0] in (200, 204)
     await sleeper.ends_whole(twice=lost)
-    log = await told(api, sleeper.job)
-    print(log)
+    assert re.search("failed: Node gamma .+; the task goes elsewhere", await told(api, sleeper.job))
     refused = await farm.first.sees("gamma", "refused", "unpaired")
     assert refused["message"]
     await farm.first.pair(farm.third)

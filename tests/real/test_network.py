@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, STUBS, Api
-from tests.real.machines import Machine, Node, machines
+from tests.real.machines import Machine, Node, ip, machines
 from zeus.tokens import Scope, add_token
 
 BEAT = {"heartbeat": 0.2}
@@ -119,7 +119,8 @@ def spoofer(machine: Machine, trusted: Node, heard: Path) -> Iterator[Path]:
 
 
 def requests(heard: Path) -> list[str]:
-    return heard.read_text().splitlines()[1:]
+    """The path of each request, and its token."""
+    return [" ".join(line.split(" ", 2)[:2]) for line in heard.read_text().splitlines()[1:]]
 
 
 async def test_open_nodes_are_one_farm_without_a_word(three: list[Machine]) -> None:
@@ -137,3 +138,53 @@ async def test_open_nodes_are_one_farm_without_a_word(three: list[Machine]) -> N
     b.resume()
     await a.sees("b", "online", within=FOUND)
     assert [node["state"] for node in await c.nodes()] == ["self", "unpaired", "unpaired"]
+
+
+LOOK = "from zeus.nodes.addresses import interface_addresses as find; print(*find({}))"
+
+
+def test_interfaces_that_lead_to_no_other_machine_are_left_out(tmp_path: Path) -> None:
+    """Each is one end of a pair, and so is up and runs, but for one that is taken down."""
+    with machines(tmp_path, "a") as [machine]:
+        inside = ("-n", machine.space)
+        names = ("wlan0", "docker0", "br-4f1c2d3e4a5b", "veth12ab34c", "virbr0", "cni0", "flannel.1", "vmnet8", "down0")
+        for number, name in enumerate(names, 1):
+            ip(*inside, "link", "add", name, "type", "veth", "peer", "name", f"other{number}")
+            ip(*inside, "address", "add", f"172.31.{number}.1/24", "dev", name)
+            ip(*inside, "address", "add", f"fd99::{number}/128", "dev", name, "nodad")
+            for each in (name, f"other{number}"):
+                ip(*inside, "link", "set", each, "up")
+        ip(*inside, "link", "set", "down0", "down")
+        own = {machine.address, machine.six}
+        assert seen(machine) == {*own, "172.31.1.1", "fd99::1"}
+        assert seen(machine, "eth0") == own
+        assert seen(machine, "docker0", "wlan0") == {"172.31.1.1", "fd99::1", "172.31.2.1", "fd99::2"}
+        assert seen(machine, "lo", "down0", "none0") == set()
+
+
+def seen(machine: Machine, *interfaces: str) -> set[str]:
+    """The addresses of a machine by which others reach it, of these interfaces where some are named."""
+    argv = [*machine.prefix, sys.executable, "-c", LOOK.format(interfaces)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=HANG, check=True)
+    found = done.stdout.split()
+    assert len(set(found)) == len(found), found
+    return set(found)
+
+
+async def test_nodes_meet_on_the_interfaces_that_are_named(three: list[Machine]) -> None:
+    """One has a second network card, which leads nowhere, and a bridge of Docker's; another only uses that card."""
+    a, b, c = three
+    for name, address in (("eth1", "172.31.1.1"), ("docker0", "172.31.2.1")):
+        for machine in (a, b):
+            ip("-n", machine.space, "link", "add", name, "type", "veth", "peer", "name", f"{name}x")
+            ip("-n", machine.space, "address", "add", f"{address}/24", "dev", name)
+            for each in (name, f"{name}x"):
+                ip("-n", machine.space, "link", "set", each, "up")
+    a.run(network=BEAT)
+    b.run(network={**BEAT, "interfaces": ["eth1"]})
+    c.run(network=BEAT)
+    await found(c, a)
+    await found(a, c)
+    assert [node["name"] for node in await a.nodes()] == ["a", "c"]
+    assert [node["name"] for node in await c.nodes()] == ["c", "a"]
+    assert [node["name"] for node in await b.nodes()] == ["b"]

@@ -1,6 +1,6 @@
 """A machine that says by multicast that it is a node that others trust: `spoof.py ID NAME ADDRESS PORT`.
 
-Prints each request that it gets: the path, and what it came with as a token.
+Prints each request that it gets: the path, what it came with as a token, and its body.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zeus.nodes.discovery import announcement
 
 async def main(node_id: str, name: str, address: str, port: int) -> None:
     async def handle(request: web.Request) -> web.Response:
-        print(request.path, request.headers.get("Authorization", "-"), flush=True)
+        print(request.path, request.headers.get("Authorization", "-"), await request.read(), flush=True)
         return web.json_response({"id": node_id, "name": name, "open": True, "proof": "0" * 64})
 
     app = web.Application()

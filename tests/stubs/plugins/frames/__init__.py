@@ -34,6 +34,8 @@ class FramesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     factor: float = 1.0
     """So many times as long does each frame take."""
+    spoils: bool = False
+    """Whether each file becomes another one of the same size as soon as it is published."""
 
 
 class FramesEngine(Engine[FramesArgs]):
@@ -84,6 +86,8 @@ class FramesEngine(Engine[FramesArgs]):
             path = context.folder / args.name.format(number)
             path.write_text(f"frame {number}")
             await context.publish(number, [path], args.seconds)
+            if self.settings.spoils:
+                (context.published / path.name).write_text(f"fraud {number}")
             context.report(count / len(wanted), "making frames")
         if bad := [number for number in wanted if number in args.bad]:
             raise TaskFailed(f"These frames failed: {bad}.", code="frames_failed")
