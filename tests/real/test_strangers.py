@@ -16,7 +16,7 @@ from tests.real.machines import Machine, machines
 from tests.real.sharing import LOST, SETTINGS, Sleeper, add, fetched, nothing_is_left, told, why
 from tests.real.test_network import requests, spoofer
 
-DAMAGED = r"failed: (?:Node stranger: )?frame_\d+\.txt is not what it should be: .+; the task goes elsewhere"
+DAMAGED = r"failed: Node stranger: frame_\d+\.txt is not what it should be: .+; the task goes elsewhere"
 TOO_OFTEN = "lost or failed the job too often"
 pytestmark = pytest.mark.timeout(300)
 
@@ -87,9 +87,7 @@ async def test_a_node_that_publishes_wrong_files(liar: Machine, api: Api, tmp_pa
     assert shares.keys() == {"alpha", "beta", "beta-2"}, shares
     await frames_are_right(api, sleeper, tmp_path / "made")
     log = await told(api, sleeper.job)
-    damaged = re.findall(
-        r"failed: (?:Node stranger: )?frame_\d+\.txt is not what it should be: .+; the task goes else", log
-    )
+    damaged = re.findall(r"failed: Node stranger: frame_\d+\.txt is not what it should be: .+; the task goes else", log)
     assert len(damaged) == log.count("goes to node stranger\n") > 0, log
     only = await add(api, renderer="frames", tags=["odd"], start_frame=1, end_frame=3)
     deadline = time.monotonic() + HANG
