@@ -59,10 +59,11 @@ class Farm(NamedTuple):
 
 @pytest.fixture
 async def farm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Farm]:
-    monkeypatch.setattr(inputs, "STALLED", 0.5)
-    everybody = {"open": True, "body_timeout": 1.0}
+    monkeypatch.setattr(inputs, "STALLED", 1.0)
+    everybody = {"open": True}
+    there = quick(QUICK, http={**everybody, "body_timeout": 0.5})
     async with AsyncExitStack() as stack:
-        peer = await stack.enter_async_context(node_in(tmp_path, "render", quick(QUICK, http=everybody)))
+        peer = await stack.enter_async_context(node_in(tmp_path, "render", there))
         link = Silent(peer.url)
         server = await link.open()
         stack.callback(server.close)
@@ -98,6 +99,7 @@ async def test_an_input_that_never_gets_through_is_not_waited_for(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inputs, "TRIES", 2)
+    monkeypatch.setattr(inputs, "STALLED", 0.3)
     farm.link.after = 0
     farm.link.breaks.update(there=1000)
     job = await submit(farm.control, source(tmp_path), {})
