@@ -194,6 +194,9 @@ async def test_a_share_comes_only_from_the_node_itself(farm: Farm) -> None:
 async def test_news_of_another_attempt_are_refused(farm: Farm) -> None:
     job_id = await add(farm.control, "noop", args={"seconds": 600})
     share = await share_at(farm.peer)
+    await farm.control.until(job_id, "running")
+    while f"it is job {share['id']}" not in await log_of(farm.control, job_id):  # it is on record then
+        await asyncio.sleep(0.02)
     update = {"id": share["id"], "status": "finished", "attempt": 1, "percent_complete": 100}
     status, error = await farm.control.post(f"/api/jobs/{job_id}/subjob_update", json=update)
     assert (status, error["error"]) == (403, "not_its_node")  # whoever asks shows no token of the peer
