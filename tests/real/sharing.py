@@ -112,14 +112,23 @@ class Sleeper:
         return [int(line) for line in self.record.read_text().split()]
 
     async def before_the_loss_of(self, node: str) -> int:
-        """Note what is published: none of that may be begun again. How many frames are the node's and are not here."""
-        found = await self.frames()
+        """Wait until a node has some frames in hand, and note what is published: none of that may be begun again.
+
+        How many frames the node has in hand.
+        """
+        deadline = time.monotonic() + HANG
+        while True:
+            found = await self.frames()
+            pieces = {frame["job_id"] for frame in found if (frame["node"], frame["state"]) == (node, "running")}
+            in_hand = sum(frame["job_id"] in pieces and frame["state"] != "finished" for frame in found)
+            if in_hand >= 2:
+                break
+            assert time.monotonic() < deadline, f"{node} has nothing in hand: {found}"
+            await asyncio.sleep(0.05)
         self._published = {frame["frame"] for frame in found if frame["state"] == "finished"}
         self._lines = len(self.begun())
         assert self._published, "there is nothing that could be made again"
-        pieces = {frame["job_id"] for frame in found if (frame["node"], frame["state"]) == (node, "running")}
-        assert pieces, f"{node} has nothing in work"
-        return sum(frame["job_id"] in pieces and frame["state"] != "finished" for frame in found)
+        return in_hand
 
     def in_work(self) -> int:
         """How many frames have been begun and were not published when that was noted."""

@@ -87,7 +87,7 @@ async def test_a_node_that_publishes_wrong_files(liar: Machine, api: Api, tmp_pa
     assert shares.keys() == {"alpha", "beta", "beta-2"}, shares
     await frames_are_right(api, sleeper, tmp_path / "made")
     log = await told(api, sleeper.job)
-    damaged = re.findall(r"failed: Node stranger: frame_\d+\.txt is not what it should be: .+; the task goes else", log)
+    damaged = re.findall(DAMAGED, log)
     assert len(damaged) == log.count("goes to node stranger\n") > 0, log
     only = await add(api, renderer="frames", tags=["odd"], start_frame=1, end_frame=3)
     deadline = time.monotonic() + HANG
