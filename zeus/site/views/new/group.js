@@ -16,7 +16,7 @@ export class Group {
     this._entries = [];
     this._turn = 0;
     this._isSubmitting = false;
-    /** The frames that a file's job makes if none are named, as the node said. */
+    /** What a file's job would be if no frames are named, as the node said. */
     this._usual = new WeakMap();
     this._offered = this._cameras = null;
     this._check = debounce(() => this._dryRun(), QUIET);
@@ -191,10 +191,10 @@ export class Group {
 
   /** The frames that a file's job makes if none are named: those of the scene that is meant. Null where there are none. */
   _range(entry) {
-    const { scene, scenes } = entry.facts;
-    const wanted = this._form.values().scene ?? scene;
-    const found = scenes.find((each) => each.name === wanted);
-    return found ? { start: found.start_frame, end: found.end_frame } : (this._usual.get(entry) ?? null);
+    const { facts } = entry;
+    const wanted = this._form.values().scene ?? facts.scene;
+    const found = facts.scenes.find((each) => each.name === wanted) ?? this._usual.get(entry) ?? facts;
+    return found.start_frame === null ? null : { start: found.start_frame, end: found.end_frame };
   }
 
   /** Let the node say, without adding anything, whether and where these jobs could run. */
@@ -220,10 +220,7 @@ export class Group {
   /** What the node said that these jobs would be. */
   _show(found, bodies, entries) {
     this._clear();
-    found.forEach(({ start_frame: start, end_frame: end }, at) => {
-      const isNamed = bodies[at].start_frame !== undefined;
-      if (!isNamed) this._usual.set(entries[at], start === null ? null : { start, end });
-    });
+    found.forEach((each, at) => bodies[at].start_frame === undefined && this._usual.set(entries[at], each));
     this._form.hint(this._hints(found[0].args));
     this._showFrames(entries);
     this._options.showSplit(found.map((each) => each.can_split));
