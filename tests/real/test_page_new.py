@@ -99,13 +99,17 @@ def test_a_scene_is_rendered(served: NodeProcess, opened: Callable[..., Opened],
     page.get_by_label("Preset").select_option("blender-preview")
     expect(page.get_by_label("Preset")).not_to_have_value("")
     field(page, "scene").get_by_role("combobox").select_option("Main")
+    page.locator("summary", has_text="Job options").click()
+    split = page.get_by_label("Share it among nodes")
+    expect(page.get_by_text("Each node takes some of the frames.")).to_be_visible()
+    split.check()
     page.get_by_label("First frame").fill("2")
     expect(page.get_by_label("Last frame")).to_have_attribute("placeholder", "3")
     page.get_by_label("Last frame").fill("2")
-    page.locator("summary", has_text="Job options").click()
     page.get_by_label("Name").fill(HOSTILE)
     page.get_by_label("Priority").fill("80")
-    page.get_by_label("Share it among nodes").check()
+    expect(split).to_be_disabled()
+    expect(split).not_to_be_checked()
     expect(page.locator(".new-node")).to_contain_text("test-node")
     page.get_by_role("button", name="Start 1 job").click()
     (job_id,) = links(page)
@@ -113,7 +117,7 @@ def test_a_scene_is_rendered(served: NodeProcess, opened: Callable[..., Opened],
     job = ended(served, job_id)
     assert (job["status"], job["name"], job["priority"]) == ("finished", HOSTILE, 80)
     assert (job["start_frame"], job["end_frame"], job["args"]["scene"]) == (2, 2, "Main")
-    assert job["enable_split_jobs"] is True
+    assert job["enable_split_jobs"] is False, "one frame cannot be shared out"
     expect(page.locator(".new-added .badge")).to_have_text("finished")
     expect(page.get_by_role("button", name="Start")).to_have_count(0)
 
@@ -193,6 +197,7 @@ def test_each_file_keeps_its_frames_and_is_added_once(
     expect(priority).to_have_attribute("aria-invalid", "true")
     assert not added
     priority.fill("")
+    page.get_by_label("Share it among nodes").check()
     start = page.get_by_role("button", name="Start 2 jobs")
     start.click()
     expect(start).to_be_disabled()
