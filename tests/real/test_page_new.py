@@ -181,7 +181,7 @@ def test_each_file_keeps_its_frames_and_is_added_once(
 ) -> None:
     shown = opened(served.url)
     page = shown.go("/new")
-    for name, frames in (("a", "1-25"), ("b", "3-5"), ("c", "1-2")):
+    for name, frames in (("a", "1-25"), ("b", "3-5"), ("c", "1-9")):
         (tmp_path / f"{name}.frames").write_text(frames)
     added: list[Route] = []
     page.route("**/api/add_job", lambda route: added.append(route))
@@ -405,6 +405,7 @@ def test_what_passes_ends_no_upload_and_the_rest_can_be_tried_again(
     page.set_input_files(FILES, tmp_path / "words.noop")
     row = page.locator("li", has_text="words.noop")
     expect(row).to_contain_text("It is disk_full.")
+    shown.shoot("new-refused")
     page.set_input_files(FILES, tmp_path / "words.noop")
     while not held:
         page.wait_for_timeout(50)
