@@ -2,6 +2,7 @@
 import { request } from "./api.js";
 
 const TRIES = 2;
+const LIMIT = 15000;
 
 /**
  * Load a picture or a player, and again after a lost connection or a sign-in, at the moment that it played.
@@ -37,7 +38,8 @@ export function load(element, source, { signal, onrefused = () => {} } = {}) {
  * it. Throws the node's ApiError, or null where there is nothing.
  */
 async function wasLost(source, signal) {
-  const answer = await fetch(source, { method: "HEAD", signal }).catch(() => null);
+  const ends = AbortSignal.any([signal, AbortSignal.timeout(LIMIT)].filter(Boolean));
+  const answer = await fetch(source, { method: "HEAD", signal: ends }).catch(() => null);
   if (answer?.status === 204) throw null;
   if (answer?.ok) return false;
   await request("HEAD", source, { waits: true, signal });
