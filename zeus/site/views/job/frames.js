@@ -43,6 +43,8 @@ export class Frames {
       height: () => this._size.height, width: () => this._size.width,
     });
     this._refresh = new Refresh((signal) => this._load(signal));
+    /** Says why there is nothing new of them, where it is told. */
+    this.problem = this._refresh.problem;
     this._outputs = new Refresh((signal) => this._loadFiles(signal), { pause: SHORTEST });
   }
 
