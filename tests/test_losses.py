@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.conftest import HANG
-from tests.farm import ONE, QUICK, fill, node_in, pair, quick
+from tests.farm import ONE, QUICK, fill, id_of, node_in, pair, quick, until_state
 from zeus.dispatch.lease import Lease
 from zeus.feed import Feed
 from zeus.model import NewJob, Place, Snapshot, Task
@@ -151,3 +151,18 @@ async def test_a_last_attempt_goes_elsewhere_and_a_failure_is_no_pace(tmp_path: 
         for node in (control, peer):
             _, own = await node.get("/api/nodes/self")
             assert own["engines"]["noop"]["seconds"] is None, own["engines"]
+
+
+async def test_why_says_that_a_node_does_not_take_the_token(tmp_path: Path) -> None:
+    async with node_in(tmp_path, "control", ONE) as control, node_in(tmp_path, "render", QUICK) as peer:
+        await pair(control, peer)
+        await fill(control)
+        assert (await peer.request("DELETE", f"/api/nodes/{await id_of(control)}"))[0] == 204
+        await until_state(control, await id_of(peer), "refused")
+        waiting = await control.add()
+        _, found = await control.get(f"/api/jobs/{waiting}/why")
+        reasons = {each["node"]: each["reasons"] for each in found["nodes"]}
+        _, listed = await control.get("/api/nodes")
+        [message] = [node["message"] for node in listed["nodes"] if node["name"] == "render"]
+        assert "pair the two again" in message
+        assert reasons["render"] == [message]

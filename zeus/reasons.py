@@ -60,7 +60,8 @@ class Reasons:
         return self._runner.free_places()
 
     def _offline(self) -> list[Refusal]:
-        return [Refusal(peer.name, ["It does not answer."]) for peer in self._nodes.peers.values() if not peer.online]
+        away = [peer for peer in self._nodes.peers.values() if not peer.online]
+        return [Refusal(peer.name, [peer.refusal or "It does not answer."]) for peer in away]
 
     async def _own(self, job: Job) -> list[str]:
         if job.status in ENDED:

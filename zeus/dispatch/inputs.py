@@ -32,6 +32,8 @@ KEPT = 24 * 3600.0
 """Seconds that a packed project stays after its last use."""
 STALLED = 60.0
 """Seconds without a byte after which a transfer is begun anew."""
+SYNCED = 20 << 20
+"""Bytes a second that a slow peer syncs and hashes at least, before it answers the last byte."""
 TRIES = 5
 """How often one is begun anew without a byte more having arrived."""
 BLOCK = 1 << 20
@@ -158,7 +160,7 @@ async def _unstalled(peer: Peer, upload: UploadView, path: Path, told: Told) -> 
 
             def moved(done: int, size: int | None) -> None:
                 # The last bytes are answered only when all of them have been synced and hashed there.
-                limit.reschedule(None if done == size else loop.time() + STALLED)
+                limit.reschedule(loop.time() + STALLED + (done / SYNCED if done == size else 0.0))
                 told(done, size)
 
             await peer.proxy.send_upload(upload, path, moved)

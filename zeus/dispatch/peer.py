@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class PeerDispatcher:
             await run.folder.log.write(job.notes)
             lease = Lease(lambda: self._seen(run.node), self._lease, self._grace if again else 0.0)
             try:
-                await self._under(lease, run.work(), run.name)
+                await self._under(lease, run)
             except Exception as error:
                 wrapped = explained(error, run.name)
                 goes_on = "; the task goes elsewhere" if isinstance(wrapped, NodeLost) else ""
@@ -113,12 +113,14 @@ class PeerDispatcher:
         peer = self._book.get(node)
         return max(self._alive.get(node, 0.0), (peer.seen or 0.0) if peer is not None else 0.0)
 
-    async def _under(self, lease: Lease, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do some work for as long as its lease lasts. Raises NodeLost, and what it raises itself."""
-        task = asyncio.ensure_future(work)
+    async def _under(self, lease: Lease, run: _Run) -> None:
+        """Do the work of a run for as long as its lease lasts. Raises NodeLost, and what it raises itself."""
+        task = asyncio.ensure_future(run.work())
         try:
             if not await lease.outlasts(task):
-                raise NodeSilent(f"Node {name} did not answer for {self._lease:g} s.")
+                peer = self._book.get(run.node)
+                told = f" {peer.refusal}" if peer is not None and peer.refusal else ""
+                raise NodeSilent(f"Node {run.name} did not answer for {self._lease:g} s.{told}")
             task.result()
         finally:
             task.cancel()

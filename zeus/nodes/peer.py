@@ -80,6 +80,11 @@ class Peer:
         return self.state is State.ONLINE
 
     @property
+    def refusal(self) -> str:
+        """Why it is not to be used though something answers; "" where nothing does."""
+        return self._message if self.state is State.REFUSED else ""
+
+    @property
     def url(self) -> str:
         """Where it is, or may be."""
         return self.proxy.url or (self.places[0].url if self.places else "")
