@@ -107,6 +107,8 @@ def test_what_the_node_cannot_answer_is_said_and_asked_again(
     told = page.locator(".problem", has_text="The disk is being looked at.")
     expect(told).to_have_count(2)
     expect(page.locator("#banner")).to_contain_text("The jobs may not be up to date. The disk is being looked at.")
+    shown.check()
+    shown.shoot("trouble")
     page.unroute_all()
     expect(page.get_by_role("link", name="one.txt")).to_be_visible()
     expect(page.locator(".log-line", has_text=re.compile("^here it is$"))).to_be_visible()
@@ -144,6 +146,7 @@ def test_a_view_that_never_loads_is_loaded_again_once(served: NodeProcess, opene
     page.wait_for_timeout(SOON)
     assert len(loads) == 2, loads
     shown.fits()
+    shown.shoot("not-loaded")
     page.unroute_all()
     again.click()
     expect(page.get_by_role("heading", level=1, name="Settings")).to_be_visible()
