@@ -106,6 +106,8 @@ def test_what_the_node_cannot_answer_is_said_and_asked_again(
     shown.go(f"/jobs/{job_id}")
     told = page.locator(".problem", has_text="The disk is being looked at.")
     expect(told).to_have_count(2)
+    expect(told.first).to_have_text("The disk is being looked at.")
+    expect(told.last).to_have_text("Outputs: The disk is being looked at.")
     expect(page.locator("#banner")).to_contain_text("The jobs may not be up to date. The disk is being looked at.")
     shown.check()
     shown.shoot("trouble")

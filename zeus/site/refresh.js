@@ -5,9 +5,12 @@ const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 15000;
 
 export class Refresh {
-  /** `load(signal)` asks and shows; it is called at most every `pause` milliseconds, and after an error until it succeeds. */
-  constructor(load, { pause = 1000 } = {}) {
-    Object.assign(this, { _load: load, pause });
+  /**
+   * `load(signal)` asks and shows; it is called at most every `pause` milliseconds, and after an error until it succeeds.
+   * `what` is said before an error, where it stands in a place that does not tell.
+   */
+  constructor(load, { pause = 1000, what = "" } = {}) {
+    Object.assign(this, { _load: load, pause, _what: what && `${what}: ` });
     /** Says what went wrong, as long as it does. To be put where what is missing would be. */
     this.problem = el("p", { class: "problem", role: "alert" });
     this._stop = new AbortController();
@@ -71,6 +74,6 @@ export class Refresh {
     this._last = performance.now();
     this._wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(FIRST_WAIT * 2 ** this._failures, LONGEST_WAIT));
     this._failures += 1;
-    text(this.problem, error.message);
+    text(this.problem, this._what + error.message);
   }
 }

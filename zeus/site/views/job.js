@@ -114,8 +114,8 @@ class JobView {
     this._log = new Log(this._id);
     this._stage = new Stage(this._id);
     this._outputs = new Files(this._id);
-    this._files = new Refresh((signal) => this._loadFiles(signal), { pause: 2000 });
-    this._why = new Refresh((signal) => this._loadWhy(signal));
+    this._files = new Refresh((signal) => this._loadFiles(signal), { pause: 2000, what: "Outputs" });
+    this._why = new Refresh((signal) => this._loadWhy(signal), { what: "Why it waits" });
     this._parts.push(this._frames, this._pieces, this._log, this._stage, this._outputs, this._files, this._why);
     this._ticking = setInterval(() => {
       if (this._job && !hasEnded(this._job)) this._showFar(this._job);
