@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.conftest import HANG, Api, NodeProcess
+from zeus.api.app import Node
 
 
 async def test_pages_filters_and_fields(api: Api) -> None:
@@ -204,6 +205,14 @@ async def test_a_log_can_be_followed_and_read_in_ranges(api: Api) -> None:
         assert (got.status, await got.text()) == (206, text[:6])
     for attempt in ("2", "-1", "x"):
         assert (await api.get(f"/api/jobs/{job_id}/logs?attempt={attempt}"))[0] == 400
+
+
+async def test_of_a_log_without_a_byte_any_range_is_right(node: Node, api: Api) -> None:
+    job_id = await api.add()
+    await api.until(job_id)
+    node.zeus.files.log(job_id, 1).write_bytes(b"")
+    async with api.session.get(f"{api.url}/api/jobs/{job_id}/logs", headers={"Range": "bytes=-10"}) as got:
+        assert (got.status, await got.text()) == (200, "")
 
 
 async def test_when_too_much_was_removed_clients_begin_anew(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
     path = zeus.files.log(found.id, found.attempt if attempt is None else attempt)
     if flag(request, "follow"):
         return await _follow(request, found.id, path if attempt is not None else None)
-    if not await asyncio.to_thread(path.is_file):
-        return web.Response(text=found.notes)
+    if not await asyncio.to_thread(_read, path, 0, 1):
+        return web.Response(text=found.notes)  # what each log begins with
     return SlicedFile(path, headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
@@ -59,11 +59,11 @@ async def _follow(request: web.Request, job_id: str, only: Path | None) -> web.S
     return response
 
 
-def _read(path: Path, position: int) -> bytes:
+def _read(path: Path, position: int, most: int = BLOCK) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(position)
-            return file.read(BLOCK)
+            return file.read(most)
     except FileNotFoundError:
         return b""
 

@@ -1,8 +1,11 @@
 // Talking to the node: requests, its errors in its own words, and what is done when it cannot be reached.
+import { clock } from "./clock.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15000;
 const HEARTBEAT_LIMIT = 5000;
+/** Milliseconds after which reading counts as lost. */
+const READ_LIMIT = 60000;
 
 /** What the node refused, as it says it. */
 export class ApiError extends Error {
@@ -37,7 +40,14 @@ class Connection extends EventTarget {
     this.nextTry = 0;
     this._wait = FIRST_WAIT;
     this._timer = 0;
+    this._cut = new AbortController();
+    addEventListener("offline", () => this.lose());
     addEventListener("online", () => this.isLost && this.tryNow());
+  }
+
+  /** Aborted with the next loss: what is under way then may never be answered. */
+  get cut() {
+    return this._cut.signal;
   }
 
   /** A request got no answer. */
@@ -46,6 +56,9 @@ class Connection extends EventTarget {
     this.isLost = true;
     this._wait = FIRST_WAIT;
     this._later();
+    const cut = this._cut;
+    this._cut = new AbortController();
+    cut.abort();
   }
 
   /** An answer came. */
@@ -103,20 +116,23 @@ export function signInBy(ask) {
 }
 
 /**
- * A request and its answer: JSON decoded, other text as it is, null where there is none.
+ * A request and its answer: what `decode` makes of it, by default its JSON, other text as it is, null where there is none.
  *
  * What may be repeated (reading, and creating with a key of its own) waits for a lost node and goes on; else
- * Unreachable is thrown. A node that wants a token gets one first. Throws ApiError for whatever the node refuses.
+ * Unreachable is thrown. Reading is lost after `limit` milliseconds. A node that wants a token gets one first. Throws
+ * ApiError for whatever the node refuses.
  */
-export async function request(method, path, { json, headers = {}, signal, waits = method === "GET" } = {}) {
-  const options = { method, signal, headers: { Accept: "application/json", ...headers } };
+export async function request(method, path, { json, headers = {}, decode = decoded, ...how } = {}) {
+  const { signal, waits = method === "GET", limit = method === "GET" ? READ_LIMIT : 0 } = how;
+  const options = { method, headers: { Accept: "application/json", ...headers } };
   if (json !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(json);
   }
   for (;;) {
+    const ends = [signal, waits && connection.cut, limit && AbortSignal.timeout(limit)].filter(Boolean);
     try {
-      return await decode(await reach(path, options));
+      return decode(...(await exchange(path, { ...options, signal: AbortSignal.any(ends) }, signal)));
     } catch (error) {
       if (error instanceof Unreachable && waits) await connection.whenBack(signal);
       else if (error instanceof ApiError && error.status === 401 && path !== "/api/session") await askForToken();
@@ -161,17 +177,22 @@ function randomKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((each) => each.toString(36)).join("-");
 }
 
-async function reach(path, options) {
-  let response;
+/** An answer and its body. Throws Unreachable where none comes, the reason of `signal` where that ends it, and ApiError. */
+async function exchange(path, options, signal) {
+  const sent = Date.now();
+  let response, body;
   try {
     response = answered(await fetch(path, options));
+    clock.hear(response.headers.get("Date"), sent);
+    body = await response.arrayBuffer();
   } catch {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     connection.lose();
     throw new Unreachable();
   }
   connection.found();
-  return response;
+  if (!response.ok) throw errorOf(response.status, textOf(body), Number(response.headers.get("Retry-After")) || null);
+  return [response, body];
 }
 
 /** An answer of the node. A proxy that gets none says so by its status, which is no answer. */
@@ -180,16 +201,9 @@ function answered(response) {
   return response;
 }
 
-async function decode(response) {
-  let body;
-  try {
-    body = await response.text();
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    connection.lose();
-    throw new Unreachable();
-  }
-  if (!response.ok) throw errorOf(response.status, body, Number(response.headers.get("Retry-After")) || null);
-  if (!body) return null;
-  return response.headers.get("Content-Type")?.startsWith("application/json") ? JSON.parse(body) : body;
+function decoded(response, body) {
+  if (!body.byteLength) return null;
+  return response.headers.get("Content-Type")?.startsWith("application/json") ? JSON.parse(textOf(body)) : textOf(body);
 }
+
+const textOf = (body) => new TextDecoder().decode(body);

@@ -1,4 +1,5 @@
 // Numbers and times for people: bytes, durations, moments, rates.
+import { clock } from "./clock.js";
 
 const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
 const WHOLE = new Intl.NumberFormat("en-GB");
@@ -47,7 +48,7 @@ export function eta(seconds) {
 }
 
 /** How long ago a moment was: "just now", "5 min ago", "3 h ago", else its day. */
-export function ago(time, now = Date.now()) {
+export function ago(time, now = clock.now()) {
   const seconds = (now - Date.parse(time)) / 1000;
   if (seconds < 45) return "just now";
   if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
@@ -59,9 +60,9 @@ export function moment(time) {
   return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
-/** What is between two moments, or since the first: seconds. */
+/** What is between two moments, or since the first by the node's clock: seconds. */
 export function between(start, end) {
-  return Math.max(0, ((end ? Date.parse(end) : Date.now()) - Date.parse(start)) / 1000);
+  return Math.max(0, ((end ? Date.parse(end) : clock.now()) - Date.parse(start)) / 1000);
 }
 
 function day(time) {

@@ -1,5 +1,5 @@
 // What several views show of a job: its status in words, how far it is, what makes it, and what can be done with it.
-import { jobUrl, post } from "./api.js";
+import { jobUrl, post, Unreachable } from "./api.js";
 import { ask } from "./dialog.js";
 import { el, text } from "./dom.js";
 import { between, count, duration, eta } from "./format.js";
@@ -59,7 +59,7 @@ export const can = {
   cancel: (job) => !hasEnded(job),
 };
 
-/** Do something with a job, and show what came of it at once. */
+/** Do something with a job, and show what came of it in the list at once; the job as it is then. */
 export async function act(id, deed, parameters = {}) {
   const job = await post(jobUrl(id, deed, parameters));
   if (deed === "delete") jobs.drop(id);
@@ -67,27 +67,33 @@ export async function act(id, deed, parameters = {}) {
   return job;
 }
 
-/** Ask, then cancel or delete some jobs, a few at once; the errors of those that refused, or null where nobody wanted it. */
+/**
+ * Ask, then cancel or delete some jobs, a few at once: `{done, errors}`, the ids of those that were, and why others were
+ * not; null where nobody wanted it. What a lost connection or `signal` leaves over is neither.
+ */
 export async function endAll(ids, deed, { onprogress = () => {}, signal } = {}) {
   const many = ids.length === 1 ? `“${jobs.get(ids[0])?.name ?? shortId(ids[0])}”` : count(ids.length, "job");
   const question = deed === "delete"
     ? { title: `Delete ${many}?`, text: "Input, log and outputs go with it, for good. What still runs is ended.", action: "Delete" }
     : { title: `Cancel ${many}?`, text: "Work that is in progress is lost. Frames that are made are kept.", action: "Cancel the work" };
   if (!(await ask({ ...question, danger: true }))) return null;
-  const [left, errors] = [[...ids], []];
-  let done = 0;
+  const [left, done, errors] = [[...ids], new Set(), []];
   const work = async () => {
     while (left.length && !signal?.aborted) {
       const id = left.pop();
       try {
         await act(id, deed, { confirm: 1 });
+        done.add(id);
       } catch (error) {
-        if (error.status !== 404) errors.push(error);
-        else jobs.drop(id);
+        if (error instanceof Unreachable) left.length = 0; // nor would it take the others
+        if (error.status === 404) {
+          jobs.drop(id);
+          done.add(id);
+        } else errors.push(error);
       }
-      onprogress((done += 1), ids.length);
+      onprogress(done.size + errors.length, ids.length);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
-  return errors;
+  return { done, errors };
 }

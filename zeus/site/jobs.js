@@ -1,8 +1,11 @@
 // The one store of jobs: loaded page by page, kept up to date by long_poll, over restarts of the node too.
 import { connection, get, url } from "./api.js";
+import { looking } from "./looking.js";
 
 const PAGE = 200;
-const POLL_SECONDS = 30;
+const POLL_SECONDS = 20;
+/** Milliseconds that an answer may come late: a connection that broke without a word is noticed by this. */
+const LATE = 10000;
 const PAUSE = 200;
 const TROUBLE_PAUSE = 2000;
 const ENDED = new Set(["finished", "failed", "cancelled"]);
@@ -20,7 +23,7 @@ class JobStore {
     this._news = null;
     /** Whether all pages are here. */
     this.isComplete = false;
-    /** Why the jobs cannot be had, or null. */
+    /** Why the jobs, or news of them, cannot be had, or null. */
     this.error = null;
   }
 
@@ -43,10 +46,10 @@ class JobStore {
     return () => this._listeners.delete(listener);
   }
 
-  /** Take in what an action answered, so that it shows before the next poll. */
+  /** Take in what an action answered, so that it shows before the next poll. Another node's jobs are not of this list. */
   put(job) {
     const known = this._jobs.get(job.id);
-    if (!known || job.revision >= known.revision) this._put(job);
+    if (known && job.revision >= known.revision) this._put(job);
   }
 
   /** Forget a job that was just deleted. */
@@ -59,15 +62,22 @@ class JobStore {
     for (;;) {
       try {
         if (this._token === null) await this._load();
+        await looking.whenBack();
         await this._poll();
-        this.error = null;
+        this._setError(null);
       } catch (error) {
-        this.error = error;
-        this._tell(null);
+        if (error.name === "AbortError") continue; // nobody looks any more
+        this._setError(error);
         await pause(error.retryAfter ? error.retryAfter * 1000 : TROUBLE_PAUSE);
       }
       await connection.whenBack();
     }
+  }
+
+  _setError(error) {
+    if (this.error === error) return;
+    this.error = error;
+    this._tell(null);
   }
 
   async _load() {
@@ -90,9 +100,11 @@ class JobStore {
   }
 
   async _poll() {
-    const news = await get(
-      url("/api/jobs/long_poll", { token: this._token, changes_only: 1, timeout: POLL_SECONDS }),
-    );
+    const timeout = this.error ? 1 : POLL_SECONDS; // whether it goes on is to be known soon
+    const news = await get(url("/api/jobs/long_poll", { token: this._token, changes_only: 1, timeout }), {
+      signal: looking.signal,
+      limit: timeout * 1000 + LATE,
+    });
     if (news === null) return;
     this._token = news.token;
     if (news.removed) {

@@ -4,6 +4,8 @@ import { announce, el, replace } from "./dom.js";
 import { icon } from "./icons.js";
 import { VIEWS } from "./views.js";
 
+/** Remembered for the tab: the page was loaded again as a view's files did not come. */
+const RELOADED = "zeus.reloaded";
 const START = VIEWS[0].path;
 
 /** Show the views in an outlet, and which one it is in the navigation. */
@@ -25,10 +27,11 @@ export function startRouter(outlet, nav) {
     try {
       [module] = await Promise.all([found.view.load(), styled(found.view.style)]);
     } catch {
-      if (mine === turn) await fail(outlet);
+      if (mine === turn) await fail(outlet, () => mine === turn);
       return;
     }
     if (mine !== turn) return;
+    sessionStorage.removeItem(RELOADED);
     leave?.();
     replace(outlet);
     scrollTo(0, 0);
@@ -97,8 +100,16 @@ function styled(name) {
   });
 }
 
-/** The view's own files did not come: say so, and begin anew once the node is back. */
-async function fail(outlet) {
+/**
+ * The view's own files did not come: say so, and load the page again once the node is back. Once: where that was no help,
+ * it is left to a person.
+ */
+async function fail(outlet, isWanted) {
+  const again = () => {
+    sessionStorage.setItem(RELOADED, "1");
+    location.reload();
+  };
+  const isFirst = !sessionStorage.getItem(RELOADED);
   replace(
     outlet,
     el(
@@ -106,11 +117,15 @@ async function fail(outlet) {
       { class: "empty" },
       icon("alert", 28),
       el("h1", {}, "This view did not load"),
-      el("p", { class: "muted" }, "The node did not send its files. The page goes on as soon as it does."),
+      isFirst
+        ? el("p", { class: "muted" }, "The node did not send its files. The page goes on as soon as it does.")
+        : el("p", { class: "muted" }, "The node answers, but did not send its files. Was it updated, or is a file missing?"),
+      !isFirst && el("button", { class: "button", type: "button", onclick: again }, "Load the page again"),
     ),
   );
+  if (!isFirst) return;
   await get("/api/heartbeat");
-  location.reload();
+  if (isWanted()) again();
 }
 
 /** Bring all views while nothing else is to be done, so that a lost connection stops nobody from going to one. */

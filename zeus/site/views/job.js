@@ -16,7 +16,10 @@ import { Stage } from "./job/stage.js";
 export const title = "Job";
 
 const WHY_EVERY = 5000;
-const STANDS = new Set(["queued", "waiting", "paused"]);
+const ELSEWHERE_EVERY = 2000;
+const STANDS = new Set(["queued", "waiting", "paused", "waiting_for_subjobs"]);
+/** What the node answers where there is no such job. */
+const UNKNOWN = [400, 404];
 const DEEDS = { pause: ["Pause", "pause"], resume: ["Resume", "play"], retry: ["Try again", "again"], cancel: ["Cancel", "close"] };
 
 export function mount(outlet, { id }) {
@@ -32,27 +35,35 @@ class JobView {
     this._names = [];
     this._stop = new AbortController();
     this._unsubscribe = jobs.subscribe((news) => this._hear(news));
-    this._parts = [];
+    this._elsewhere = new Refresh((signal) => this._ask(signal), { pause: ELSEWHERE_EVERY });
+    this._parts = [this._elsewhere];
     this._begin();
   }
 
   close() {
     this._stop.abort();
     this._unsubscribe();
+    clearTimeout(this._waiting);
     clearInterval(this._ticking);
     for (const part of this._parts) part.close();
   }
 
-  async _begin() {
+  _begin() {
     const known = jobs.get(this._id);
     if (known) return this._show(known);
-    const waiting = setTimeout(() => replace(this._outlet, el("div", { class: "empty", "aria-busy": "true" }, "Loading the job…")), 300);
+    this._waiting = setTimeout(() => replace(this._outlet, el("div", { class: "empty" }, el("p", { "aria-busy": "true" }, "Loading the job…"), this._elsewhere.problem)), 300);
+    this._elsewhere.want(this._id);
+  }
+
+  /** Ask for a job that the list does not have, and go on asking: it may be another node's. */
+  async _ask(signal) {
+    if (jobs.get(this._id)) return;
     try {
-      this._show(await get(jobUrl(this._id), { signal: this._stop.signal }));
+      this._show(await get(jobUrl(this._id), { signal }));
+      this._elsewhere.again();
     } catch (error) {
-      if (!this._stop.signal.aborted) this._fail(error.message);
-    } finally {
-      clearTimeout(waiting);
+      if (!UNKNOWN.includes(error.status)) throw error;
+      this._fail(error.message);
     }
   }
 
@@ -69,7 +80,7 @@ class JobView {
   }
 
   _show(job) {
-    if (this._stop.signal.aborted || (this._job && job.revision < this._job.revision)) return;
+    if (!job || this._stop.signal.aborted || (this._job && job.revision < this._job.revision)) return;
     if (!this._job) this._build();
     else if (this._job.status !== job.status) announce(`${job.name}: ${statusWord(job.status)}`);
     this._job = job;
@@ -86,6 +97,7 @@ class JobView {
   }
 
   _build() {
+    clearTimeout(this._waiting);
     this._title = el("h1", { class: "any" });
     this._badge = badge();
     this._above = el("nav", { class: "job-above small", "aria-label": "Where this is" });
@@ -102,18 +114,18 @@ class JobView {
     this._log = new Log(this._id);
     this._stage = new Stage(this._id);
     this._outputs = new Files(this._id);
-    this._files = new Refresh((signal) => this._loadFiles(signal), { pause: 2000 });
-    this._why = new Refresh((signal) => this._loadWhy(signal));
-    this._parts = [this._frames, this._pieces, this._log, this._stage, this._outputs, this._files, this._why];
+    this._files = new Refresh((signal) => this._loadFiles(signal), { pause: 2000, what: "Outputs" });
+    this._why = new Refresh((signal) => this._loadWhy(signal), { what: "Why it waits" });
+    this._parts.push(this._frames, this._pieces, this._log, this._stage, this._outputs, this._files, this._why);
     this._ticking = setInterval(() => {
       if (this._job && !hasEnded(this._job)) this._showFar(this._job);
       if (this._job && STANDS.has(this._job.status) && Date.now() - this._whyAt > WHY_EVERY) this._why.again();
     }, 1000);
     replace(this._outlet,
-      el("header", { class: "job-top" }, this._above, el("div", { class: "page-head" }, el("div", { class: "job-title" }, this._title, this._badge), this._actions)),
+      el("header", { class: "job-top" }, this._above, el("div", { class: "page-head" }, el("div", { class: "job-title" }, this._title, this._badge), this._actions), this._elsewhere.problem),
       el("div", { class: "job-page" },
-        el("div", { class: "stack" }, el("div", { class: "job-state" }, this._bar, this._far), this._trouble, this._reasons, this._stage.element, this._frames.element, this._pieces.element, this._log.element),
-        el("div", { class: "stack job-side" }, this._outputs.element,
+        el("div", { class: "stack" }, el("div", { class: "job-state" }, this._bar, this._far), this._trouble, this._why.problem, this._reasons, this._stage.element, this._frames.problem, this._frames.element, this._pieces.element, this._log.element),
+        el("div", { class: "stack job-side" }, this._files.problem, this._outputs.element,
           el("section", { class: "card stack job-details", "aria-label": "Details" }, el("h2", {}, "Details"), this._facts),
           this._argsCard)));
   }
@@ -147,7 +159,7 @@ class JobView {
       button.disabled = true;
       try {
         if (deed === "delete" || deed === "cancel") await this._end(deed);
-        else await act(this._id, deed);
+        else this._show(await act(this._id, deed));
       } catch (error) {
         tell(error);
       } finally {
@@ -158,9 +170,11 @@ class JobView {
   }
 
   async _end(deed) {
-    const errors = await endAll([this._id], deed);
-    if (errors?.length) throw errors[0];
-    if (errors && deed === "delete") location.hash = "#/jobs";
+    const here = location.hash;
+    const ended = await endAll([this._id], deed);
+    this._elsewhere.again();
+    if (ended?.errors.length) throw ended.errors[0];
+    if (ended && deed === "delete" && location.hash === here) location.hash = "#/jobs";
   }
 
   _showFar(job) {
@@ -243,7 +257,7 @@ class JobView {
     const field = el("input", { class: "input job-priority-field", id: "job-priority", type: "number", min: 0, max: 100, step: 1, value: job.priority, onchange: async () => {
       if (!field.reportValidity() || field.value === "") return;
       try {
-        await act(this._id, "priority", { value: field.value });
+        this._show(await act(this._id, "priority", { value: field.value }));
       } catch (error) {
         tell(error);
         field.value = this._job.priority;

@@ -214,9 +214,9 @@ class JobsView {
     const { page } = this._list;
     const goals = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this._ids.length - 1, PageDown: at + page, PageUp: at - page };
     if (event.key in goals) {
-      const before = this._active;
       this._move(goals[event.key]);
-      if (event.shiftKey && before) this._bulk.add(before, this._active);
+      const [from, to] = [at, this._ids.indexOf(this._active)].sort((a, b) => a - b);
+      if (event.shiftKey && from >= 0) this._bulk.add(this._ids.slice(from, to + 1));
     } else if (event.key === "Enter" && this._active) this._list.element(this._active)?.querySelector("a").click();
     else if (event.key === " " && this._active) this.toggle(this._active, event);
     else if (event.key === "Delete" && (this._bulk.size || this._active)) this._bulk.end("delete", this._bulk.size ? undefined : [this._active]);

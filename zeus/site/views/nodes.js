@@ -37,13 +37,12 @@ class NodesView {
     this._models = new OwnModels({ onchange: this._again });
     this._told = el("span", { class: "node-count muted numbers" });
     this._grid = el("div", { class: "node-grid" }, el("p", { class: "muted" }, "Loading the nodes…"));
-    this._problem = el("p", { class: "problem", role: "alert" });
+    this._refresh = new Refresh((signal) => this._load(signal), { pause: 300 });
     replace(outlet,
       el("div", { class: "page-head" }, el("h1", {}, "Nodes ", this._told),
         el("button", { class: "button primary", type: "button", onclick: () => openPairing(null, this._again) }, icon("new", 16), "Pair a node")),
-      this._problem,
+      this._refresh.problem,
       el("div", { class: "stack" }, this._chart.element, this._grid));
-    this._refresh = new Refresh((signal) => this._load(signal), { pause: 300, onerror: (error) => text(this._problem, error.message) });
     this._refresh.want("now");
     this._turn();
   }
@@ -65,7 +64,6 @@ class NodesView {
   async _load(signal) {
     const withHistory = Date.now() - this._historyAt > HISTORY_EVERY;
     const { nodes, timestamp } = await get(url("/api/nodes", { history: withHistory ? HOUR : null }), { signal });
-    text(this._problem, "");
     if (withHistory) {
       this._historyAt = Date.now();
       this._chart.update(nodes, timestamp);

@@ -1,14 +1,18 @@
 // A job's log: as it grows, with the newest lines in sight, and searched.
-import { connection, errorOf, get, jobUrl } from "../../api.js";
+import { get, jobUrl } from "../../api.js";
 import { debounce, el, replace, text } from "../../dom.js";
 import { icon } from "../../icons.js";
 import { hasEnded } from "../../jobs.js";
+import { Refresh } from "../../refresh.js";
 import { VirtualList } from "../../virtual.js";
 
 const MOST_LINES = 20000;
 const LONGEST = 2000;
 const LINE = 20;
-const PAUSE = 1000;
+/** Bytes that are read at once: where there are more, the last of them. */
+const MOST_BYTES = 4 << 20;
+/** Bytes that are read once more, to know that it is the same log which is read on. */
+const OVERLAP = 64;
 const BY_HAND = 1000;
 /** What terminals obey, and what is no character. */
 const CONTROLS = /\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g;
@@ -18,32 +22,26 @@ export class Log {
     this._id = id;
     this._job = null;
     this._attempt = null;
-    this._isClosed = false;
     this._following = true;
-    this._reading = null;
+    this._read = { attempt: null };
+    this._refresh = new Refresh((signal) => this._load(signal));
     this._top = 0;
     this._matches = [];
     this._match = -1;
     this._build();
     this._list = new VirtualList(this._place, { scroller: this._box, make: () => this._line(), get: (key) => this._lines[key - this._first], height: () => LINE });
     this._clear();
-    this._gone = new AbortController();
-    document.addEventListener("visibilitychange", () => this._look(), { signal: this._gone.signal });
   }
 
   /** Follow a job as it is now. */
   update(job) {
-    const isFirst = !this._job;
-    const before = this._job;
     this._job = job;
     this._offerAttempts();
-    if (isFirst || before.attempt !== job.attempt || (hasEnded(before) && !hasEnded(job))) this._look();
+    this._refresh.want(`${this._wanted}.${hasEnded(job)}`);
   }
 
   close() {
-    this._isClosed = true;
-    this._gone.abort();
-    this._reading?.abort();
+    this._refresh.close();
     this._find.cancel();
     cancelAnimationFrame(this._frame);
     this._list.close();
@@ -68,12 +66,14 @@ export class Log {
       onpointerdown: () => this._touch(Infinity), onpointerup: () => this._touch(), onpointercancel: () => this._touch() }, this._place);
     this._touched = -Infinity;
     this._empty = el("p", { class: "muted small" });
-    this._note = el("p", { class: "muted small", hidden: true }, `Only the last ${MOST_LINES.toLocaleString("en-GB")} lines are shown; the file has all.`);
+    this._note = el("p", { class: "muted small" });
+    this._download = el("a", { class: "button small", href: jobUrl(this._id, "logs"), download: `${this._id}.log` }, icon("download", 16), "Download");
     this.element = el("section", { class: "card stack job-log", "aria-label": "Log" },
       el("div", { class: "row between" }, el("h2", {}, "Log"),
         el("div", { class: "row" },
           el("label", { class: "check small" }, this._follow, "Follow"),
-          el("a", { class: "button small", href: jobUrl(this._id, "logs"), download: `${this._id}.log` }, icon("download", 16), "Download"))),
+          this._download)),
+      this._refresh.problem,
       this._tools,
       this._note, this._empty, this._box);
   }
@@ -88,64 +88,67 @@ export class Log {
   }
 
   _chooseAttempt() {
-    this._attempt = this._attempts.value || null;
-    this._look();
+    this._attempt = this._attempts.value ? Number(this._attempts.value) : null;
+    this._download.href = jobUrl(this._id, "logs", { attempt: this._attempt });
+    this.update(this._job);
   }
 
-  /** Read the log anew, from its beginning; not while nobody looks. */
-  async _look() {
-    this._reading?.abort();
-    if (document.hidden || !this._job || this._isClosed) return;
-    const stop = (this._reading = new AbortController());
+  /** The attempt that is shown: the chosen one, or else the newest. */
+  get _wanted() {
+    return this._attempt ?? this._job.attempt;
+  }
+
+  /** Read what was added since, or at first the end of it; soon again while it grows. */
+  async _load(signal) {
+    const isGrowing = this._wanted > 0 && this._wanted === this._job.attempt && !hasEnded(this._job);
     const isShared = this._job.children.length > 0;
-    text(this._empty, this._job.attempt ? "" : isShared ? "Each of its pieces has a log of its own." : "There is no log before the job has begun.");
-    while (!stop.signal.aborted) {
-      let isWhole = false;
-      try {
-        if (!this._job.attempt) return this._take(await get(jobUrl(this._id, "logs"), { signal: stop.signal }), true);
-        await this._read(stop.signal);
-        isWhole = true;
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        if (error.status) {
-          text(this._empty, error.message);
-          return;
-        }
-        connection.lose();
-      }
-      await connection.whenBack(stop.signal).catch(() => {});
-      await new Promise((resolve) => setTimeout(resolve, PAUSE));
-      if (isWhole && hasEnded(this._job)) return; // the end of a job is told here a little after its log's
-    }
+    text(this._empty, this._wanted ? "" : isShared ? "Each of its pieces has a log of its own." : "There is no log before the job has begun.");
+    if (this._read.attempt !== this._wanted) this._begin();
+    const { attempt, offset, end } = this._read;
+    const from = offset - end.length; // a range with nothing in it would be an error
+    const Range = offset ? `bytes=${from}-${from + MOST_BYTES}` : `bytes=-${MOST_BYTES}`;
+    const part = await get(jobUrl(this._id, "logs", { attempt }), { headers: { Range }, signal, decode: partOf }).catch((error) => {
+      if (error.status !== 416) throw error;
+      return null; // it is shorter than it was
+    });
+    const isWhole = part !== null && this._add(part);
+    if (!isWhole) this._begin();
+    if (!isWhole || isGrowing) this._refresh.again();
   }
 
-  async _read(signal) {
-    const path = jobUrl(this._id, "logs", { follow: 1, attempt: this._attempt });
-    const response = await fetch(path, { signal });
-    if (!response.ok) throw errorOf(response.status, await response.text());
-    const decoder = new TextDecoder();
-    let isFirst = true;
-    for (const reader = response.body.getReader(); ;) {
-      const { value, done } = await reader.read();
-      this._take(decoder.decode(value, { stream: !done }), isFirst);
-      isFirst = false;
-      if (done) return;
-    }
+  /** Begin with the end of the log that is wanted. */
+  _begin() {
+    this._read = { attempt: this._wanted, offset: 0, end: new Uint8Array(), decoder: new TextDecoder() };
   }
 
-  /** Take in what came; `isNew` replaces what there was. */
-  _take(told, isNew) {
-    if (isNew) this._clear();
-    const lines = (this._rest + (told ?? "")).split("\n");
+  /** Take in a part of the log, the first one in place of what there was. Whether it is one that follows and the last. */
+  _add({ from, bytes, whole }) {
+    const { offset, end, decoder } = this._read;
+    const at = offset ? offset - from : 0;
+    const isSame = end.every((byte, place) => byte === bytes[at - end.length + place]);
+    if (!isSame || from + bytes.length < whole) return false;
+    this._read.offset = from + bytes.length;
+    this._read.end = bytes.slice(-OVERLAP);
+    const told = decoder.decode(bytes.subarray(at), { stream: true });
+    if (!offset) {
+      this._clear();
+      this._isCut = from > 0;
+    }
+    this._take(offset || !from ? told : told.slice(told.indexOf("\n") + 1));
+    return true;
+  }
+
+  _take(told) {
+    const lines = (this._rest + told).split("\n");
     this._rest = lines.pop().slice(0, LONGEST * 2);
     for (const line of lines) this._lines.push(clean(line));
     const extra = this._lines.length - MOST_LINES;
     if (extra > 0) {
       this._lines.splice(0, extra);
       this._first += extra;
-      this._note.hidden = false;
+      this._isCut = true;
     }
-    this._frame ||= requestAnimationFrame(() => this._draw());
+    if (lines.length) this._frame ||= requestAnimationFrame(() => this._draw());
   }
 
   _clear() {
@@ -154,7 +157,7 @@ export class Log {
     this._rest = "";
     this._longest = 0;
     this._measured = 0;
-    this._note.hidden = true;
+    this._isCut = false;
     this._frame ||= requestAnimationFrame(() => this._draw());
   }
 
@@ -166,6 +169,7 @@ export class Log {
     if (this._place.style.minWidth !== width) this._place.style.minWidth = width;
     this._box.hidden = this._tools.hidden = !this._lines.length;
     if (this._lines.length) text(this._empty, "");
+    text(this._note, this._isCut ? `Only the last ${this._lines.length.toLocaleString("en-GB")} lines are shown; the file has all.` : "");
     this._list.set(Array.from(this._lines, (_, at) => this._first + at));
     if (this._field.value) this._search({ moves: false });
     if (this._following) this._toEnd();
@@ -244,6 +248,12 @@ export class Log {
     this._top = this._box.scrollTop;
     this._list.refresh({ all: true });
   }
+}
+
+/** A part of a file, where it is and how long all of it is; what has no ranges comes whole. */
+function partOf(response, body) {
+  const [from, whole] = (/^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("Content-Range")) ?? [0, 0, body.byteLength]).slice(1).map(Number);
+  return { from, bytes: new Uint8Array(body), whole };
 }
 
 function clean(line) {

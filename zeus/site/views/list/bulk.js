@@ -2,7 +2,9 @@
 import { announce, el, replace, text } from "../../dom.js";
 import { count } from "../../format.js";
 import { endAll } from "../../jobparts.js";
-import { tell, toast } from "../../notices.js";
+import { toast } from "../../notices.js";
+
+const WORDS = { cancel: "cancelled", delete: "deleted" };
 
 export class Bulk {
   /** `onchange()` is called when other jobs are selected, `ondone()` when the bar goes away under somebody's hands. */
@@ -28,7 +30,7 @@ export class Bulk {
     this._show();
   }
 
-  add(...ids) {
+  add(ids) {
     for (const id of ids) this._set(id, true);
     this._show();
   }
@@ -55,14 +57,21 @@ export class Bulk {
   async end(deed, ids = [...this._ids]) {
     if (!ids.length || this._ending) return;
     const stop = (this._ending = new AbortController());
-    const errors = await endAll(ids, deed, { onprogress: this._progress(deed, stop), signal: stop.signal });
+    const ended = await endAll(ids, deed, { onprogress: this._progress(deed, stop), signal: stop.signal });
     this._ending = null;
-    if (this._isClosed || errors === null) return;
-    this.clear();
+    if (ended === null) return;
+    this._report(ended, ids.length, WORDS[deed]);
+    if (this._isClosed) return;
+    this._ids = new Set(ids.filter((id) => !ended.done.has(id)));
+    this._show();
     this._ondone();
-    if (errors.length) tell(errors[0]);
-    const done = ids.length - errors.length;
-    if (done > 0 && !stop.signal.aborted) toast(`${count(done, "job")} ${deed === "delete" ? "deleted" : "cancelled"}`);
+  }
+
+  /** Tell how many were ended, and why how many were not. */
+  _report({ done, errors }, all, word) {
+    if (done.size) toast(`${count(done.size, "job")} ${word}`);
+    const left = all - done.size;
+    if (errors.length) toast(`${all > 1 ? `${left.toLocaleString("en-GB")} of ${count(all, "job")} could not be ${word}. ` : ""}${errors[0].message}`, { kind: "bad" });
   }
 
   close() {
