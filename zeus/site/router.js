@@ -38,7 +38,7 @@ export function startRouter(outlet, nav) {
     document.title = `${module.title} · Zeus`;
     leave = module.mount(outlet, found.params);
     if (!isFirst) {
-      outlet.focus({ preventScroll: true });
+      if (!outlet.contains(document.activeElement)) outlet.focus({ preventScroll: true }); // a view may place it itself
       announce(module.title);
     }
   };
