@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from tests.conftest import HANG, Api, need
-from zeus.api.site import FOLDER, KINDS, POLICY
+from zeus.api.site import FOLDER, KINDS, POLICY, read_site
 
 FILES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file())
 SCRIPTS = [name for name in FILES if name.endswith(".js")]
@@ -52,6 +52,13 @@ async def test_every_file_is_served_in_both_forms(api: Api) -> None:
         packed, body = await fetch(api, address(name), **{RAW: "br, gzip"})
         assert packed.headers["Content-Encoding"] == "gzip" and gzip.decompress(body) == content
         assert packed.headers["ETag"] == headers["ETag"]
+
+
+def test_other_files_in_the_folder_are_none_of_the_page(tmp_path: Path) -> None:
+    for name in ("index.html", ".DS_Store", "app.js~", "notes.txt", "views/new.js"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert set(read_site(tmp_path)) == {"index.html", "views/new.js"}
 
 
 async def test_what_a_browser_has_is_not_sent_again(api: Api) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import HANG, NodeProcess
 from tests.real.browser import HOSTILE, LOOKS, Opened
 
 SMALL = {"width": "64", "height": "64", "num_frames": "8", "fps": "8"}
+PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="64" height="36"/>'
 STAGE = "section[aria-label='The video']"
 
 
@@ -78,12 +79,18 @@ def test_again_download_and_delete(served: NodeProcess, opened: Callable[..., Op
     first = made(served, f"campfire sparks {HOSTILE}")
     page = opened(served.url).go("/generate")
     card = page.locator("li", has_text=f"seed {first['args']['seed']}")
-    card.get_by_role("button", name="Again with a new seed").click()
+    held: list[Route] = []
+    page.route("**/api/generate", lambda route: held.append(route))
+    again = card.get_by_role("button", name="Again with a new seed")
+    again.click()
+    expect(again).to_be_disabled()
+    held[0].continue_()
+    expect(again).to_be_enabled()
     expect(page.locator("li", has_text="campfire sparks")).to_have_count(2)
     plays(page)
-    again = ask(f"{served.url}/api/jobs?limit=1")["jobs"][0]
-    same = set(first["args"].items()) - set(again["args"].items())
-    assert [name for name, _ in same] == ["seed"], (first["args"], again["args"])
+    second = ask(f"{served.url}/api/jobs?limit=1")["jobs"][0]
+    same = set(first["args"].items()) - set(second["args"].items())
+    assert [name for name, _ in same] == ["seed"], (first["args"], second["args"])
     with page.expect_download() as started:
         card.get_by_role("link", name="Download").click()
     assert started.value.path().read_bytes()[4:8] == b"ftyp"
@@ -114,6 +121,46 @@ def test_one_being_made_tells_how_far_it_is_and_ends_when_asked(
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(STAGE)).to_contain_text("It was cancelled.")
     expect(page.locator("header")).not_to_contain_text("running")
+
+
+def test_a_preview_is_of_the_video_that_is_shown(served: NodeProcess, opened: Callable[..., Opened]) -> None:
+    """A model with previews is pretended: what draws without weights has none."""
+    page = opened(served.url).page
+
+    def pretend(route: Route) -> None:
+        got = route.fetch()
+        found = got.json()
+        route.fulfill(
+            response=got, json={**found, "models": [{**each, "source": "synced"} for each in found["models"]]}
+        )
+
+    held: list[Route] = []
+    page.route("**/api/models", pretend)
+    page.route("**/thumbnail?size=big*", lambda route: held.append(route))
+    slow = {"width": 640, "height": 360, "num_frames": 2000, "fps": 8}
+    ids = [ask(f"{served.url}/api/generate", {"prompt": name, **slow})["job_id"] for name in ("a second", "the first")]
+    page.goto(f"{served.url}/#/generate")
+    page.get_by_role("button", name="Show “a second”").click()
+    with page.expect_request("**/thumbnail?size=big*"):
+        pass
+    page.get_by_role("button", name="Show “the first”").click()
+    expect(page.locator(f"{STAGE} .generate-words")).to_have_text("the first")
+    held[0].fulfill(status=200, content_type="image/svg+xml", body=PICTURE)
+    page.wait_for_timeout(200)
+    expect(page.locator(f"{STAGE} .generate-wait img")).to_be_hidden()
+    for job_id in ids:
+        ask(f"{served.url}/api/jobs/{job_id}/cancel?confirm=1", {})
+
+
+def test_a_card_ages(served: NodeProcess, opened: Callable[..., Opened]) -> None:
+    first = made(served, "a kite")
+    shown = opened(served.url)
+    shown.page.clock.install()
+    page = shown.go("/generate")
+    card = page.locator("li", has_text=f"seed {first['args']['seed']}")
+    expect(card).to_contain_text("just now")
+    page.clock.fast_forward(120_000)
+    expect(card).to_contain_text("2 min ago")
 
 
 def test_what_the_node_refuses_is_said_where_it_is_wrong(

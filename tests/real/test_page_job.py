@@ -15,7 +15,7 @@ from tests.real.asking import add, ask, until
 from tests.real.browser import HOSTILE, LOOKS, Opened
 
 FRAMES = 4
-MANY = 10_000
+MANY = 12_000
 LINES = 30_000
 
 
@@ -114,6 +114,45 @@ def test_one_some_or_all_are_downloaded(farm: NodeProcess, rendered: str, look: 
         outputs.get_by_role("link", name="All as a zip").click()
     with zipfile.ZipFile(started.value.path()) as packed:
         assert sorted(packed.namelist()) == sorted(names)
+
+
+def test_frames_around_zero_have_their_own_pictures(farm: NodeProcess, look: Callable[..., Opened]) -> None:
+    args = {"name": "shot{:+d}_take7.txt"}
+    job_id = add(farm.url, renderer="frames", name="Around zero", start_frame=-2, end_frame=2, args=args)
+    until(farm.url, job_id)
+    page = look(job_id).page
+    expect(page.locator(".frame-finished")).to_have_count(5)
+    expect(part(page, "Outputs").get_by_text("bytes")).to_have_count(5)
+    page.get_by_role("option", name="Frame -1").click()
+    file = page.get_by_role("dialog").get_by_role("link")
+    expect(file).to_have_attribute("title", "shot-1_take7.txt")
+    page.keyboard.press("End")
+    expect(file).to_have_attribute("title", "shot+2_take7.txt")
+    expect(file).to_have_count(1)
+
+
+def test_what_shows_survives_an_outage(
+    farm: NodeProcess, look: Callable[..., Opened], opened: Callable[..., Opened]
+) -> None:
+    fields = {"prompt": "soft clouds", "num_frames": 16, "fps": 8, "width": 64, "height": 64}
+    job_id = add(farm.url, renderer="video", args=fields, name="Soft clouds")
+    until(farm.url, job_id)
+    shown = opened(farm.url)
+    shown.allow("ERR_FAILED")
+    page = shown.page
+    for lost in ("**/out.mp4", "**/thumbnail?*"):
+        page.route(lost, lambda route: route.abort())
+    shown.go(f"/jobs/{job_id}")
+    banner = page.get_by_role("alert").filter(has_text="The node cannot be reached.")
+    expect(banner).to_be_visible()
+    page.unroute("**/out.mp4")
+    expect(page.locator("video")).to_have_js_property("duration", 2)
+    page.get_by_role("link", name="Jobs", exact=True).first.click()
+    row = page.get_by_role("row", name="Soft clouds")
+    expect(row).to_be_visible()
+    page.wait_for_timeout(300)
+    page.unroute("**/thumbnail?*")
+    expect(row.locator("img")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_a_video_plays_from_any_moment(farm: NodeProcess, look: Callable[..., Opened]) -> None:
@@ -225,17 +264,17 @@ def test_pieces_stand_on_a_line_of_time(farm: NodeProcess, look: Callable[..., O
     expect(shown.page.get_by_role("heading", level=1)).to_have_text("In five")
 
 
-def test_ten_thousand_frames_and_why_they_wait(farm: NodeProcess, look: Callable[..., Opened]) -> None:
+def test_more_frames_than_one_answer_holds_and_why_they_wait(farm: NodeProcess, look: Callable[..., Opened]) -> None:
     span = {"start_frame": 1, "end_frame": MANY, "not_before": "2090-01-01T00:00:00Z"}
-    job_id = add(farm.url, name="Ten thousand", renderer="frames", **span)
+    job_id = add(farm.url, name="Twelve thousand", renderer="frames", **span)
     shown = look(job_id, "phone", "light")
     page = shown.page
     expect(part(page, "Why it is not running")).to_contain_text("It shall not start before 2090-01-01")
-    expect(part(page, "Frames")).to_contain_text("0 of 10,000 frames")
+    expect(part(page, "Frames")).to_contain_text("0 of 12,000 frames")
     assert page.get_by_role("option").count() < 1500
     page.get_by_role("listbox").focus()
     page.keyboard.press("End")
-    expect(page.get_by_role("option", name="Frame 10000")).to_be_in_viewport()
+    expect(page.get_by_role("option", name="Frame 12000")).to_be_in_viewport()
     assert page.get_by_role("option").count() < 1500
     shown.check()
     shown.allow("404")  # what was asked for at that very moment

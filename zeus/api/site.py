@@ -38,8 +38,9 @@ SITE = web.AppKey("site", Site)
 
 
 def read_site(folder: Path = FOLDER) -> Site:
-    """All files of the page. What is not here cannot be asked for, whatever a path says."""
-    return {path.relative_to(folder).as_posix(): _read(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    """All files of the page, but none of another kind. What is not here cannot be asked for, whatever a path says."""
+    found = (path for path in sorted(folder.rglob("*")) if path.suffix in KINDS and path.is_file())
+    return {path.relative_to(folder).as_posix(): _read(path) for path in found}
 
 
 async def page(request: web.Request) -> web.Response:

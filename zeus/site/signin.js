@@ -80,7 +80,12 @@ export function askForToken() {
   asking ??= new Promise((resolve) => {
     const dialog = el(
       "dialog",
-      { class: "dialog sign-in", "aria-labelledby": "sign-in-title", oncancel: (event) => event.preventDefault() },
+      {
+        class: "dialog sign-in",
+        "aria-labelledby": "sign-in-title",
+        oncancel: (event) => event.preventDefault(),
+        onclose: () => dialog.isConnected && dialog.showModal(), // a browser lets nobody prevent it twice
+      },
       el(
         "div",
         { class: "dialog-body" },

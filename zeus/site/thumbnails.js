@@ -1,6 +1,7 @@
 // The newest picture of jobs that are in sight: asked for when scrolling rests, a few at once, anew as frames come.
 import { jobUrl } from "./api.js";
 import { hasEnded } from "./jobs.js";
+import { load } from "./pictures.js";
 
 const REST = 120;
 const AT_ONCE = 3;
@@ -10,14 +11,14 @@ const KEPT = 200;
 
 export class Thumbnails {
   constructor() {
-    /** What came by job: {version, at, picture}, the one asked for longest ago first. */
+    /** What came by job, the one asked for longest ago first: {version, at, picture}; no version: the node could not say. */
     this._known = new Map();
     /** Where a job's picture shall be. */
     this._places = new Map();
     this._jobs = new WeakMap();
     this._loading = new Set();
     this._timer = 0;
-    this._isClosed = false;
+    this._stop = new AbortController();
   }
 
   /** Show a job's picture in a place, now or when it is here. A place shows one job at a time. */
@@ -38,7 +39,7 @@ export class Thumbnails {
   }
 
   close() {
-    this._isClosed = true;
+    this._stop.abort();
     clearTimeout(this._timer);
   }
 
@@ -48,11 +49,12 @@ export class Thumbnails {
     const known = this._known.get(job.id);
     if (!known) return 0;
     if (known.version === version(job)) return Infinity;
+    if (known.version === null) return known.at + EMPTY_AGAIN;
     return hasEnded(job) ? 0 : known.at + (known.picture ? AGAIN : EMPTY_AGAIN);
   }
 
   _later(wait) {
-    if (this._isClosed) return;
+    if (this._stop.signal.aborted) return;
     clearTimeout(this._timer);
     this._timer = setTimeout(() => this._load(), wait);
   }
@@ -74,23 +76,24 @@ export class Thumbnails {
     const picture = new Image();
     picture.alt = "";
     picture.decoding = "async";
-    const ended = (isThere) => {
+    const { signal } = this._stop;
+    const ended = (shown, had) => {
       this._loading.delete(job.id);
-      if (this._isClosed) return;
-      this._keep(job, isThere ? picture : null);
+      if (signal.aborted) return;
+      this._keep(job, shown, had);
       const place = this._places.get(job.id);
-      if (isThere && place) put(place, picture);
+      if (shown && place) put(place, shown);
       this._later(0);
     };
-    picture.onload = () => ended(true);
-    picture.onerror = () => ended(false);
-    picture.src = jobUrl(job.id, "thumbnail", { missing_ok: 1, v: version(job) });
+    picture.onload = () => ended(picture, version(job));
+    const onrefused = (error) => ended(null, error?.status >= 500 ? null : version(job));
+    load(picture, jobUrl(job.id, "thumbnail", { missing_ok: 1, v: version(job) }), { signal, onrefused });
   }
 
-  _keep(job, picture) {
+  _keep(job, picture, had) {
     const before = this._known.get(job.id);
     this._known.delete(job.id);
-    this._known.set(job.id, { version: version(job), at: Date.now(), picture: picture ?? before?.picture ?? null });
+    this._known.set(job.id, { version: had, at: Date.now(), picture: picture ?? before?.picture ?? null });
     if (this._known.size > KEPT) this._known.delete(this._known.keys().next().value);
   }
 }

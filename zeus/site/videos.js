@@ -2,6 +2,7 @@
 import { create, jobUrl, post } from "./api.js";
 import { ask } from "./dialog.js";
 import { jobs } from "./jobs.js";
+import { tell } from "./notices.js";
 
 export const ENGINE = "video";
 const NAMES = { mp4: "out.mp4", gif: "out.gif", webp: "out.webp" };
@@ -38,9 +39,16 @@ export function fieldsOf(job) {
   return Object.fromEntries(given);
 }
 
-/** The same once more with another seed; the new job's id. */
-export function generateAgain(job) {
-  return generate({ ...fieldsOf(job), seed: crypto.getRandomValues(new Uint32Array(1))[0] });
+/** The same once more with another seed, by a button that rests meanwhile; `onbegun` is called with the new job's id. */
+export async function generateAgain(job, button, onbegun) {
+  button.disabled = true;
+  try {
+    onbegun(await generate({ ...fieldsOf(job), seed: crypto.getRandomValues(new Uint32Array(1))[0] }));
+  } catch (error) {
+    tell(error);
+  } finally {
+    button.disabled = false;
+  }
 }
 
 /** Delete a job after a question; whether it was. Throws ApiError. */

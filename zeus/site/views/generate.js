@@ -42,7 +42,7 @@ class GenerateView {
 
   /** Live until the function that it gives is called. */
   start() {
-    const ends = [this._composer.start(), jobs.subscribe(({ removed }) => this._update(removed))];
+    const ends = [this._composer.start(), this._gallery.start(), jobs.subscribe(({ removed }) => this._update(removed))];
     this._update();
     return () => {
       for (const end of ends) end();

@@ -1,5 +1,5 @@
 // The New job view: files that are dropped become jobs, one each, with one form for all that one engine takes.
-import { get } from "../api.js";
+import { connection, get } from "../api.js";
 import { el, replace, text } from "../dom.js";
 import { chooseButton, takeDrops } from "../drop.js";
 import { count } from "../format.js";
@@ -56,8 +56,15 @@ class NewView {
   /** Live until the function that it gives is called. */
   start() {
     this._know().catch(tell);
-    const ends = [takeDrops(this.element, (files) => this._take(files)), jobs.subscribe(() => this._follow())];
+    const stop = new AbortController();
+    connection.addEventListener("change", () => connection.isLost || this._renew(), { signal: stop.signal });
+    const ends = [takeDrops(this.element, (files) => this._take(files)), jobs.subscribe(() => this._follow()), () => stop.abort()];
     return () => ends.forEach((end) => end());
+  }
+
+  /** The node is back: what it said of the jobs may be otherwise now. */
+  _renew() {
+    for (const group of this._groups.values()) group.renew();
   }
 
   /** What the node has: its engines' names and their presets, asked for anew each time that one comes here. */
@@ -107,7 +114,7 @@ class NewView {
     this._unsorted.hidden = unsorted.length === 0;
     const engines = [...new Set(known.map((entry) => entry.engine))];
     for (const name of [...this._groups.keys()].filter((each) => !engines.includes(each))) {
-      this._groups.get(name).element.remove();
+      this._groups.get(name).close();
       this._groups.delete(name);
     }
     for (const name of engines) {

@@ -1,5 +1,5 @@
 // The prompt with its model, its picture to begin with and its parameters, and sending it off.
-import { ApiError, get, post } from "../../api.js";
+import { ApiError, connection, get, post } from "../../api.js";
 import { debounce, el, replace, text } from "../../dom.js";
 import { SchemaForm } from "../../form.js";
 import { tell, toast } from "../../notices.js";
@@ -15,6 +15,7 @@ export class Composer {
   constructor(onmade) {
     this._onmade = onmade;
     this._form = null;
+    this._turn = 0;
     this._prompt = el("textarea", {
       class: "input generate-prompt",
       id: "prompt",
@@ -62,7 +63,9 @@ export class Composer {
   /** Live until the function that it gives is called. */
   start() {
     if (!this._form) this._load().catch(tell);
-    const ends = [this._models.start(), this._image.start()];
+    const stop = new AbortController();
+    connection.addEventListener("change", () => connection.isLost || this._check(), { signal: stop.signal });
+    const ends = [this._models.start(), this._image.start(), () => stop.abort()];
     if (matchMedia("(hover: hover)").matches) this._prompt.focus();
     return () => {
       this._check.cancel();
@@ -97,12 +100,15 @@ export class Composer {
   /** Let the node say what the empty fields come to, and what it would refuse. */
   async _dryRun() {
     if (!this._form) return;
+    const mine = (this._turn += 1);
     const args = { ...this._form.values(), prompt: this._prompt.value.trim() || "-", model: this._models.value };
     try {
       const { args: whole } = await post("/api/add_job?dry_run=1", { renderer: ENGINE, args });
+      if (mine !== this._turn) return;
       this._clear();
       this._form.hint({ ...whole, seed: this._form.values().seed ?? "Random" });
     } catch (error) {
+      if (mine !== this._turn) return;
       if (error instanceof ApiError && error.status === 400 && error.code !== "missing_image") this._fail(error);
       else this._clear();
     }
@@ -117,6 +123,7 @@ export class Composer {
   async _submit(event) {
     event.preventDefault();
     this._check.cancel();
+    this._turn += 1;
     this._clear();
     if (this._form?.firstInvalid()) return;
     this._button.disabled = true;

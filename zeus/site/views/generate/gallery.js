@@ -5,9 +5,11 @@ import { ago, moment } from "../../format.js";
 import { icon } from "../../icons.js";
 import { hasEnded } from "../../jobs.js";
 import { tell } from "../../notices.js";
+import { load } from "../../pictures.js";
 import { deleteAfterQuestion, downloadOf, generateAgain, promptOf } from "../../videos.js";
 
 const PAGE = 24;
+const AGING = 30000;
 
 export class Gallery {
   /** `show(id)`: look at it; `again(id)`: another one was begun; `gone(id)`: it was deleted. */
@@ -26,6 +28,14 @@ export class Gallery {
       this._list,
       el("div", { class: "row generate-more" }, this._more),
     );
+  }
+
+  /** Its cards age until the function that it gives is called. */
+  start() {
+    const age = () => this._cards.forEach((card) => card.age());
+    const timer = setInterval(age, AGING);
+    age();
+    return () => clearInterval(timer);
   }
 
   update(made, shown) {
@@ -92,6 +102,7 @@ class Card {
     this._open.setAttribute("aria-current", isShown ? "true" : "false");
     if (job.revision === this._revision) return;
     this._revision = job.revision;
+    this._job = job;
     const kind = hasEnded(job) ? job.status : "live";
     if (kind !== this._kind) {
       this._kind = kind;
@@ -99,17 +110,20 @@ class Card {
       replace(this._tools, hasEnded(job) && this._buttons(job));
     }
     text(this._seed, `seed ${job.args.seed ?? "unknown"}`);
-    text(
-      this._age,
-      kind === "live" ? `${job.status.replaceAll("_", " ")} · ${job.percent_complete}%` : ago(job.date_created),
-    );
     this._age.title = moment(job.date_created);
+    this.age();
+  }
+
+  /** Say how old it is, or how far. */
+  age() {
+    const { status, percent_complete: percent, date_created: date } = this._job;
+    text(this._age, this._kind === "live" ? `${status.replaceAll("_", " ")} · ${percent}%` : ago(date));
   }
 
   _buttons(job) {
     const { again, gone, show } = this._actions;
     const small = { class: "button quiet small", type: "button" };
-    const repeat = () => (job.args.image ? show(job.id) : generateAgain(job).then(again, tell));
+    const repeat = (event) => (job.args.image ? show(job.id) : generateAgain(job, event.currentTarget, again));
     const remove = () => deleteAfterQuestion(job).then((isGone) => isGone && gone(job.id), tell);
     return [
       el(
@@ -137,7 +151,9 @@ class Card {
 /** A finished job's picture, which moves under the pointer; else what it is instead. */
 function picture(job) {
   if (job.status !== "finished") return hasEnded(job) ? icon("alert", 22) : el("span", { class: "pulse" });
-  const still = el("img", { src: jobUrl(job.id, "thumbnail"), alt: "", loading: "lazy" });
+  const still = load(el("img", { alt: "", loading: "lazy" }), jobUrl(job.id, "thumbnail"), {
+    onrefused: () => still.replaceWith(icon("generate", 22)),
+  });
   const moving = () => {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     const movie = el("video", {

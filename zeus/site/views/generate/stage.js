@@ -5,9 +5,11 @@ import { count, duration, eta, moment } from "../../format.js";
 import { icon } from "../../icons.js";
 import { hasEnded, jobs } from "../../jobs.js";
 import { tell } from "../../notices.js";
+import { load } from "../../pictures.js";
 import { deleteAfterQuestion, downloadOf, generateAgain, promptOf, sourceOf } from "../../videos.js";
 
 const FIRST_LOOK = 2500;
+const LAST_LOOK = 40000;
 const WORDS = {
   queued: "Waiting for its turn",
   waiting: "Waiting",
@@ -27,6 +29,8 @@ export class Stage {
     this._actions = actions;
     this._is = null;
     this._timer = 0;
+    this._picture = null;
+    this._stop = new AbortController();
     this.element = el("section", { class: "generate-stage", "aria-label": "The video" });
   }
 
@@ -43,13 +47,21 @@ export class Stage {
 
   /** Nobody looks any more; whoever comes back finds it built anew. */
   rest() {
-    clearTimeout(this._timer);
+    this._end();
     this._is = null;
     this.element.querySelector("video")?.pause();
   }
 
-  _build(id, job) {
+  /** What loads for that which is shown is wanted no more. */
+  _end() {
     clearTimeout(this._timer);
+    this._picture = null;
+    this._stop.abort();
+    this._stop = new AbortController();
+  }
+
+  _build(id, job) {
+    this._end();
     if (!id) replace(this.element, jobs.isComplete ? this._empty() : this._frame(null, trouble(jobs.error?.message)));
     else if (!job || !hasEnded(job)) this._buildLive(id, job);
     else if (job.status === "finished") replace(this.element, this._frame(job, this._player(job)), this._about(job));
@@ -105,23 +117,27 @@ export class Stage {
       job && this._about(job),
     );
     if (!job) text(this._words, "Sent");
-    this._look(id, FIRST_LOOK);
+    this._look(id, this._picture, FIRST_LOOK);
   }
 
-  /** Ask for a picture of what is being made, less and less often where there is none: not every model gives one. */
-  _look(id, wait) {
+  /**
+   * Ask for a picture of what is being made, less and less often where there is none: not every model gives one. It ends
+   * when another picture's turn has come.
+   */
+  _look(id, picture, wait) {
+    if (picture !== this._picture) return;
     this._timer = setTimeout(() => {
       const job = jobs.get(id);
       const isShown =
         job?.status === "running" && job.percent_complete > 0 && this._actions.givesPreviews(job.args.model);
-      if (!isShown) return this._look(id, wait);
+      if (!isShown) return this._look(id, picture, wait);
       const next = new Image();
       next.onload = () => {
-        this._picture.src = next.src;
-        this._picture.hidden = false;
-        this._look(id, FIRST_LOOK);
+        picture.src = next.src;
+        picture.hidden = false;
+        this._look(id, picture, FIRST_LOOK);
       };
-      next.onerror = () => this._look(id, wait * 2);
+      next.onerror = () => this._look(id, picture, Math.min(wait * 2, LAST_LOOK));
       next.src = jobUrl(id, "thumbnail", { size: "big", revision: job.revision });
     }, wait);
   }
@@ -140,18 +156,19 @@ export class Stage {
   }
 
   _player(job) {
-    const source = sourceOf(job);
-    if (!source) return el("img", { src: jobUrl(job.id, "thumbnail", { size: "big" }), alt: promptOf(job) });
-    if (source.tag === "img") return el("img", { src: source.src, alt: promptOf(job) });
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    return el("video", {
-      src: source.src,
+    const { tag, src } = sourceOf(job) ?? { tag: "img", src: jobUrl(job.id, "thumbnail", { size: "big" }) };
+    const moves = {
       controls: true,
       loop: true,
       muted: true,
       playsinline: true,
-      autoplay: !calm,
+      autoplay: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       "aria-label": promptOf(job),
+    };
+    const shown = el(tag, tag === "video" ? moves : { alt: promptOf(job) });
+    return load(shown, src, {
+      signal: this._stop.signal,
+      onrefused: (error) => shown.replaceWith(trouble(error?.message ?? "This browser does not show it. Download it to see it.")),
     });
   }
 
@@ -192,7 +209,7 @@ function trouble(message) {
 
 /** What can be done with a job that has ended. */
 function actions(job, { again, edit, gone }) {
-  const repeat = () => (job.args.image ? edit(job) : generateAgain(job).then(again, tell));
+  const repeat = (event) => (job.args.image ? edit(job) : generateAgain(job, event.currentTarget, again));
   const remove = () => deleteAfterQuestion(job).then((isGone) => isGone && gone(job.id), tell);
   return el(
     "div",

@@ -19,9 +19,10 @@ export class StartImage {
     return takeDrops(this._body, (files) => this._take(files));
   }
 
-  /** The upload's id once it is there, undefined where no picture was chosen. Throws ApiError. */
+  /** The upload's id once it is there, undefined where no picture was chosen: one that failed is sent again. Throws ApiError. */
   async uploaded() {
-    return this._done ? this._done : undefined;
+    if (this._upload?.state === "failed") this._send();
+    return this._done ?? undefined;
   }
 
   _take(files) {
@@ -30,9 +31,13 @@ export class StartImage {
     this._drop();
     const upload = (this._upload = new Upload(file));
     upload.addEventListener("change", () => this._tell(upload));
-    this._done = upload.send();
-    this._done.catch(() => {}); // shown by _tell, and by whoever asks for it
+    this._send();
     this._showFile(file);
+  }
+
+  _send() {
+    this._done = this._upload.send();
+    this._done.catch(() => {}); // shown by _tell, and by whoever asks for it
   }
 
   _drop() {

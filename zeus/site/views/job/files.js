@@ -1,12 +1,12 @@
 // What a job made: its outputs with their sizes, one, some or all of them to take away.
-import { jobUrl } from "../../api.js";
+import { get, jobUrl } from "../../api.js";
 import { el, replace, text } from "../../dom.js";
 import { bytes, count } from "../../format.js";
 import { icon } from "../../icons.js";
+import { Refresh } from "../../refresh.js";
 import { VirtualList } from "../../virtual.js";
 
 const ROW = 40;
-const AT_ONCE = 2;
 const BETWEEN = 400;
 
 export class Files {
@@ -16,8 +16,6 @@ export class Files {
     this._names = [];
     this._chosen = new Set();
     this._sizes = new Map();
-    this._asking = 0;
-    this._stop = new AbortController();
     this._told = el("span", { class: "muted small numbers" });
     this._place = el("div", { class: "file-rows", role: "list", "aria-label": "Outputs" });
     this._box = el("div", { class: "file-box", tabindex: 0, role: "group", "aria-label": "Outputs" }, this._place);
@@ -26,15 +24,17 @@ export class Files {
     this.element = el("section", { class: "card stack", "aria-label": "Outputs", hidden: true },
       el("div", { class: "row between" }, el("h2", {}, "Outputs"), this._told), this._box, el("div", { class: "row" }, this._all, this._some));
     this._list = new VirtualList(this._place, {
-      scroller: this._box, make: () => this._row(), get: (name) => name, height: () => ROW, onview: (from, to) => this._look(from, to),
+      scroller: this._box, make: () => this._row(), get: (name) => name, height: () => ROW,
     });
+    this._refresh = new Refresh((signal) => this._loadSizes(signal));
+    this._revision = 0;
   }
 
   set(names) {
     this._names = [...names].sort(new Intl.Collator("en", { numeric: true }).compare);
     for (const name of this._chosen) if (!names.includes(name)) this._chosen.delete(name);
     this.element.hidden = !names.length;
-    this._sizes.clear(); // another attempt may have made another one of the same name
+    if (names.length) this._refresh.want((this._revision += 1));
     text(this._told, names.length > 1 ? count(names.length, "file") : "");
     this._all.hidden = names.length < 2;
     this._list.set(this._names);
@@ -43,7 +43,7 @@ export class Files {
   }
 
   close() {
-    this._stop.abort();
+    this._refresh.close();
     this._list.close();
   }
 
@@ -66,32 +66,15 @@ export class Files {
       text(link, name).title = name;
       link.href = jobUrl(this._id, "download", { filename: name });
       const known = this._sizes.get(name);
-      text(size, known === undefined || known === null ? "" : bytes(known));
+      text(size, known === undefined ? "" : bytes(known));
     };
     return { element, show };
   }
 
-  /** Ask for the sizes of those that are in sight. */
-  _look(from, to) {
-    for (const name of this._names.slice(from, to)) {
-      if (this._sizes.has(name)) continue;
-      if (this._asking >= AT_ONCE) return;
-      this._sizes.set(name, null);
-      this._asking += 1;
-      this._size(name);
-    }
-  }
-
-  async _size(name) {
-    try {
-      const answer = await fetch(jobUrl(this._id, "download", { filename: name }), { method: "HEAD", signal: this._stop.signal });
-      const length = answer.headers.get("Content-Length");
-      if (answer.ok && length) this._sizes.set(name, Number(length));
-    } catch {
-      // A file without a size can be downloaded all the same.
-    }
-    this._asking -= 1;
-    if (!this._stop.signal.aborted) this._list.refresh({ all: true });
+  async _loadSizes(signal) {
+    const files = await get(jobUrl(this._id, "files", { response_type: "full" }), { signal });
+    this._sizes = new Map(files.map(({ name, size }) => [name, size]));
+    this._list.refresh({ all: true });
   }
 
   _showChosen() {

@@ -4,10 +4,17 @@ import { el, replace, text, uniqueId } from "../../dom.js";
 import { count, duration, pace } from "../../format.js";
 import { icon } from "../../icons.js";
 import { statusWord } from "../../jobparts.js";
+import { hasEnded } from "../../jobs.js";
+import { load } from "../../pictures.js";
 import { Refresh } from "../../refresh.js";
 import { VirtualList } from "../../virtual.js";
 
 const SMALL_FROM = 600;
+/** How many are asked for at once, and listed at most. */
+const PAGE = 10000;
+const MOST = 200000;
+/** Milliseconds between two times that a job in work is asked: more where it has many frames. */
+const [SHORTEST, LONGEST] = [1000, 5000];
 const [LARGE, SMALL] = [{ width: 52, height: 34 }, { width: 15, height: 15 }];
 
 export class Frames {
@@ -15,7 +22,10 @@ export class Frames {
   constructor(id) {
     this._id = id;
     this._frames = [];
-    this._files = new Map();
+    this._total = 0;
+    /** The names of the outputs by frame; null until they are known. */
+    this._files = null;
+    this._revision = 0;
     this._active = 0;
     this._dialog = null;
     this._prefix = uniqueId("frame");
@@ -33,28 +43,27 @@ export class Frames {
       height: () => this._size.height, width: () => this._size.width,
     });
     this._refresh = new Refresh((signal) => this._load(signal));
+    /** Says why there is nothing new of them, where it is told. */
+    this.problem = this._refresh.problem;
+    this._outputs = new Refresh((signal) => this._loadFiles(signal), { pause: SHORTEST });
   }
 
-  /** Follow a job as it is now; `names` are its outputs. */
+  /** Follow a job as it is now. */
   update(job) {
     if (job.total_frames === null) return;
-    this._refresh.pause = Math.max(1000, job.total_frames / 2);
+    this._refresh.pause = hasEnded(job) ? 0 : Math.min(LONGEST, Math.max(SHORTEST, job.total_frames / 2));
     this._refresh.want(`${job.revision}`);
   }
 
-  /** The job's outputs: which of them are of which frame. */
-  setFiles(names) {
-    this._files = new Map();
-    for (const name of names) {
-      const numbers = name.replace(/\.[^.]*$/, "").match(/-?\d+/g);
-      if (!numbers) continue;
-      const number = Number(numbers.at(-1));
-      for (const each of new Set([number, Math.abs(number)])) this._files.set(each, [...(this._files.get(each) ?? []), name]);
-    }
+  /** The job's outputs may be others now. Which of them are of which frame is asked for while one is looked at. */
+  setFiles() {
+    this._revision += 1;
+    if (this._dialog) this._outputs.want(this._revision);
   }
 
   close() {
     this._refresh.close();
+    this._outputs.close();
     this._list.close();
     this._dialog?.remove();
   }
@@ -64,14 +73,36 @@ export class Frames {
   }
 
   async _load(signal) {
-    const { frames } = await get(jobUrl(this._id, "frames"), { signal });
+    const { frames, total } = await this._ask(signal);
     const before = this._frames;
     this._frames = frames.map((frame, at) => (isSame(before[at], frame) ? before[at] : frame));
     this.element.hidden = !frames.length;
     this._box.classList.toggle("small", this._size === SMALL);
     if (before.length === frames.length) this._list.refresh();
     else this._list.set(frames.map((_, at) => at));
+    this._total = total;
     this._tell();
+    this._dialog?.update();
+  }
+
+  /** All frames, page by page. */
+  async _ask(signal) {
+    const frames = [];
+    for (;;) {
+      const start = frames.length ? frames.at(-1).frame + 1 : null;
+      const page = await get(jobUrl(this._id, "frames", { start, limit: PAGE }), { signal });
+      frames.push(...page.frames);
+      if (!page.frames.length || frames.length >= Math.min(page.total, MOST)) return { frames, total: page.total };
+    }
+  }
+
+  async _loadFiles(signal) {
+    const files = await get(jobUrl(this._id, "files", { response_type: "full" }), { signal });
+    this._files = new Map();
+    for (const { name, frame } of files) {
+      const number = frame ?? numberIn(name);
+      if (number !== null) this._files.set(number, [...(this._files.get(number) ?? []), name]);
+    }
     this._dialog?.update();
   }
 
@@ -80,7 +111,8 @@ export class Frames {
     const failed = this._frames.filter((frame) => frame.state === "failed").length;
     const times = made.map((frame) => frame.seconds).filter((each) => each !== null);
     const speed = times.length ? pace(times.reduce((sum, each) => sum + each, 0) / times.length) : "";
-    const parts = [`${made.length.toLocaleString("en-GB")} of ${count(this._frames.length, "frame")}`, failed && `${failed} failed`, speed];
+    const isCut = this._frames.length < this._total && `the first ${this._frames.length.toLocaleString("en-GB")} are shown`;
+    const parts = [`${made.length.toLocaleString("en-GB")} of ${count(this._total, "frame")}`, isCut, failed && `${failed} failed`, speed];
     text(this._told, parts.filter(Boolean).join(" · "));
   }
 
@@ -126,20 +158,22 @@ export class Frames {
   _open() {
     this._dialog = new FrameDialog(this._id, {
       frame: () => this._frames[this._active],
-      files: (number) => this._files.get(number) ?? [],
+      files: (number) => this._files && (this._files.get(number) ?? []),
       move: (step) => this._activate(this._active + step),
       onclose: () => {
         this._dialog = null;
         this._box.focus();
       },
     });
+    this._outputs.want(this._revision);
   }
 }
 
 /** One frame large, with the way to its neighbours. */
 class FrameDialog {
+  /** `files(number)`: the names of a frame's outputs, null while they are not known. */
   constructor(id, { frame, files, move, onclose }) {
-    Object.assign(this, { _id: id, _frame: frame, _files: files, _shown: null });
+    Object.assign(this, { _id: id, _frame: frame, _files: files, _shown: null, _stop: new AbortController() });
     const step = (by) => () => {
       move(by);
       this.update();
@@ -154,6 +188,7 @@ class FrameDialog {
     this._element = el("dialog", {
       class: "dialog frame-dialog", "aria-labelledby": "frame-title",
       onclose: () => {
+        this._stop.abort();
         this._element.remove();
         onclose();
       },
@@ -180,9 +215,16 @@ class FrameDialog {
     const names = frame.state === "finished" ? this._files(frame.frame) : [];
     text(this._title, `Frame ${frame.frame}`);
     text(this._about, frame.error ?? describe(frame, ""));
-    const key = `${frame.frame} ${frame.state} ${names.join("/")}`;
+    const key = `${frame.frame} ${frame.state} ${names?.join("/")}`;
     if (this._shown === key) return;
     this._shown = key;
+    this._stop.abort();
+    this._stop = new AbortController();
+    if (!names) {
+      replace(this._links);
+      replace(this._stage);
+      return;
+    }
     replace(this._links, names.map((name) => el("a", { class: "button small", href: jobUrl(this._id, "download", { filename: name }), download: "", title: name }, icon("download", 16), names.length > 1 ? name : "Download")));
     if (!names.length) {
       replace(this._stage, el("p", { class: "muted" }, frame.state === "finished" ? "No file of its own." : statusWord(frame.state)));
@@ -191,9 +233,17 @@ class FrameDialog {
     const picture = new Image();
     picture.alt = `Frame ${frame.frame}`;
     picture.onload = () => this._shown === key && replace(this._stage, picture);
-    picture.onerror = () => this._shown === key && replace(this._stage, el("p", { class: "muted" }, "There is no picture of this frame."));
-    picture.src = jobUrl(this._id, "thumbnail", { size: "big", filename: names[0], missing_ok: 1 });
+    load(picture, jobUrl(this._id, "thumbnail", { size: "big", filename: names[0], missing_ok: 1 }), {
+      signal: this._stop.signal,
+      onrefused: () => replace(this._stage, el("p", { class: "muted" }, "There is no picture of this frame.")),
+    });
   }
+}
+
+/** The frame that a name speaks of: its last number. A minus after a letter or a digit only parts the two. */
+function numberIn(name) {
+  const numbers = name.replace(/\.[^.]*$/, "").match(/(?<![A-Za-z0-9])-\d+|\d+/g);
+  return numbers && Number(numbers.at(-1));
 }
 
 function isSame(before, frame) {

@@ -2,6 +2,7 @@
 import { jobUrl } from "../../api.js";
 import { el, replace } from "../../dom.js";
 import { hasEnded } from "../../jobs.js";
+import { load } from "../../pictures.js";
 
 const MOVIE = /\.(mp4|webm|m4v|mov|mkv|avi|mpe?g|ts|mxf|ogv)$/i;
 const SOUND = /\.(mp3|m4a|aac|ogg|opus|wav|flac)$/i;
@@ -16,6 +17,7 @@ export class Stage {
     this._shown = "";
     this._last = 0;
     this._timer = 0;
+    this._stop = new AbortController();
     this.element = el("section", { class: "stage", "aria-label": "What it looks like", hidden: true });
   }
 
@@ -34,38 +36,59 @@ export class Stage {
 
   close() {
     clearTimeout(this._timer);
+    this._stop.abort();
   }
 
   _show(key, make) {
     if (this._shown === key) return;
+    this._turn(key);
+    this._put(make());
+  }
+
+  /** What loads for that which was shown is wanted no more. */
+  _turn(key) {
     this._shown = key;
-    replace(this.element, make());
+    this._stop.abort();
+    this._stop = new AbortController();
+  }
+
+  _put(...content) {
+    replace(this.element, content);
     this.element.hidden = false;
+  }
+
+  _load(element, source, onrefused) {
+    return load(element, source, { signal: this._stop.signal, onrefused });
   }
 
   _movie(name) {
     const source = name === "out.mp4" ? `/files/${encodeURIComponent(this._id)}/out.mp4` : jobUrl(this._id, "download", { filename: name });
-    const player = el("video", { class: "stage-view", controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": name, src: source,
-      poster: jobUrl(this._id, "thumbnail", { size: "big", filename: name, missing_ok: 1 }) });
-    player.addEventListener("error", () => this._clip(name), { once: true });
-    return player;
+    const player = this._player(name, { poster: jobUrl(this._id, "thumbnail", { size: "big", filename: name, missing_ok: 1 }) });
+    return this._load(player, source, (error) => (error ? this._refuse(error) : this._clip(name)));
   }
 
   /** What the browser cannot play has a part that it can. */
   _clip(name) {
-    const clip = el("video", { class: "stage-view", controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": `${name}, its beginning`,
-      src: jobUrl(this._id, "thumbnail", { size: "big", video_ok: 1, filename: name, missing_ok: 1 }) });
+    const source = jobUrl(this._id, "thumbnail", { size: "big", video_ok: 1, filename: name, missing_ok: 1 });
     const note = el("p", { class: "muted small" }, "This browser does not play the file itself; these are its first seconds. Download it to see all of it.");
-    clip.addEventListener("error", () => replace(this.element, el("p", { class: "muted small" }, "This browser does not play this file. Download it to see it.")), { once: true });
-    replace(this.element, clip, note);
+    this._put(this._load(this._player(`${name}, its beginning`), source, (error) => this._refuse(error, "play")), note);
+  }
+
+  _player(label, props = {}) {
+    return el("video", { class: "stage-view", controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": label, ...props });
   }
 
   _sound(name) {
-    return el("audio", { class: "stage-sound", controls: true, preload: "metadata", "aria-label": name, src: jobUrl(this._id, "download", { filename: name }) });
+    const player = el("audio", { class: "stage-sound", controls: true, preload: "metadata", "aria-label": name });
+    return this._load(player, jobUrl(this._id, "download", { filename: name }), (error) => this._refuse(error, "play"));
   }
 
   _picture(source, name) {
-    return el("img", { class: "stage-view", src: source, alt: name });
+    return this._load(el("img", { class: "stage-view", alt: name }), source, (error) => this._refuse(error, "show"));
+  }
+
+  _refuse(error, deed) {
+    this._put(el("p", { class: "muted small any" }, error?.message ?? `This browser does not ${deed} this file. Download it.`));
   }
 
   /** A picture that changes as the job goes on: the next one shows when it is here. */
@@ -77,16 +100,12 @@ export class Stage {
       this._timer = setTimeout(() => this._still(version, pause), wait);
       return;
     }
-    this._shown = key;
+    this._turn(key);
     this._last = Date.now();
     const picture = new Image();
     picture.className = "stage-view";
     picture.alt = "The newest picture of this job";
-    picture.onload = () => {
-      if (this._shown !== key) return;
-      replace(this.element, picture);
-      this.element.hidden = false;
-    };
-    picture.src = jobUrl(this._id, "thumbnail", { size: "big", missing_ok: 1, v: version });
+    picture.onload = () => this._shown === key && this._put(picture);
+    this._load(picture, jobUrl(this._id, "thumbnail", { size: "big", missing_ok: 1, v: version }), () => {});
   }
 }

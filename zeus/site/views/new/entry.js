@@ -1,6 +1,6 @@
 // One file that becomes a job: which engine takes it, how far it is sent, and what is found in it.
 import { ApiError, get, url } from "../../api.js";
-import { el, replace, text } from "../../dom.js";
+import { el, replace, text, uniqueId } from "../../dom.js";
 import { bytes, duration, eta, percentOf, rate } from "../../format.js";
 import { icon } from "../../icons.js";
 import { Upload } from "../../uploads.js";
@@ -74,11 +74,17 @@ export class Entry {
   /** Send it, and let the node look at it; nothing where it has no engine, or was removed. */
   async send() {
     if (this.isGone || this._isRefused || this.upload.state !== "waiting") return;
+    await this._bring();
+  }
+
+  async _bring() {
+    this.fail("");
+    replace(this._extra);
     try {
       await this.upload.send();
       await this.look();
     } catch (error) {
-      if (!this.isGone) this.fail(error.message);
+      if (!this.isGone) this._failAnew(error);
     }
     this._onchange();
   }
@@ -93,6 +99,7 @@ export class Entry {
       replace(this._extra, this._found());
     } catch (error) {
       if (error instanceof ApiError && error.code === "several_project_files") this._askProject(error.message);
+      else if (error.code === "upload_not_found" || error.status >= 409) this._failAnew(error);
       else this.fail(error.message);
     }
     this._tell(bytes(this.file.size));
@@ -134,6 +141,19 @@ export class Entry {
     text(this._problem, message);
   }
 
+  /** What went wrong may go right another time: what is there already is not sent again. */
+  _failAnew(error) {
+    this.fail(error.message);
+    const again = () => {
+      this._bring();
+      this._onchange();
+      this._remove.focus();
+    };
+    const label = `Try again with ${this.file.name}`;
+    const about = { class: "button small", type: "button", "aria-label": label, onclick: again };
+    replace(this._extra, el("div", {}, el("button", about, icon("again", 16), "Try again")));
+  }
+
   remove() {
     this.isGone = true;
     this.upload.cancel();
@@ -143,6 +163,7 @@ export class Entry {
   /** It has become a job: the upload is the job's. */
   finish() {
     this.isGone = true;
+    this.upload.leave();
   }
 
   _found() {
@@ -173,21 +194,23 @@ export class Entry {
   /** A zip of several projects: ask which one. */
   _askProject(message) {
     this.fail(message);
-    const names = /which of (.+)\.$/s.exec(message)?.[1].split(", ") ?? [];
-    const choice = el(
-      "select",
-      {
-        class: "input",
-        "aria-label": `Project in ${this.file.name}`,
-        onchange: () => {
-          this.projectFile = choice.value;
-          if (choice.value) this.look();
-        },
+    const listed = /which of (.+)\.$/s.exec(message)?.[1] ?? "";
+    const names = listed.split(/(?<=\.\w+), /); // a name may hold a comma: it ends with its ending
+    const isCut = names.at(-1) === "…";
+    const about = {
+      class: "input",
+      "aria-label": `Project in ${this.file.name}`,
+      onchange: () => {
+        this.projectFile = choice.value.trim();
+        if (this.projectFile) this.look();
       },
-      el("option", { value: "" }, "Choose the project…"),
-      names.map((name) => el("option", { value: name }, name)),
-    );
-    replace(this._extra, choice);
+    };
+    const options = (isCut ? names.slice(0, -1) : names).map((name) => el("option", { value: name }, name));
+    const list = isCut && el("datalist", { id: uniqueId("projects") }, options);
+    const choice = isCut
+      ? el("input", { ...about, type: "text", list: list.id, placeholder: "Its path in the zip", autocomplete: "off" })
+      : el("select", about, el("option", { value: "" }, "Choose the project…"), options);
+    replace(this._extra, choice, list);
   }
 
   _showUpload() {

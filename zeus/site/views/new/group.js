@@ -1,5 +1,5 @@
 // The files that one engine takes: a form for all of them, what the nodes say of it, and the button that adds the jobs.
-import { ApiError, create, get, post } from "../../api.js";
+import { ApiError, connection, create, get, post } from "../../api.js";
 import { debounce, el, replace, text, uniqueId } from "../../dom.js";
 import { labelled, SchemaForm } from "../../form.js";
 import { count, engineName } from "../../format.js";
@@ -15,6 +15,9 @@ export class Group {
     this._onadded = onadded;
     this._entries = [];
     this._turn = 0;
+    this._isSubmitting = false;
+    /** What a file's job would be if no frames are named, as the node said. */
+    this._usual = new WeakMap();
     this._offered = this._cameras = null;
     this._check = debounce(() => this._dryRun(), QUIET);
     this._title = el("h2", { id: uniqueId("group") });
@@ -81,6 +84,17 @@ export class Group {
     this._showButton();
     this._showFacts();
     this._check();
+  }
+
+  /** Look again, as the node may say something else by now. */
+  renew() {
+    this._check();
+  }
+
+  close() {
+    this._check.cancel();
+    this._turn += 1;
+    this.element.remove();
   }
 
   get _ready() {
@@ -160,6 +174,7 @@ export class Group {
     const [args, fields] = [this._form.values(), this._options.values()];
     return entries.map((entry) => ({
       ...fields,
+      ...this._frames(entry, fields),
       renderer: this._engine,
       args,
       upload: entry.upload.id,
@@ -167,21 +182,53 @@ export class Group {
     }));
   }
 
+  /** Both ends of a job's frames where one is named: the other is the file's own. */
+  _frames(entry, { start_frame: start, end_frame: end }) {
+    if (start === undefined && end === undefined) return {};
+    const usual = this._range(entry);
+    return { start_frame: start ?? usual?.start, end_frame: end ?? usual?.end };
+  }
+
+  /** The frames that a file's job makes if none are named: those of the scene that is meant. Null where there are none. */
+  _range(entry) {
+    const { facts } = entry;
+    const wanted = this._form.values().scene ?? facts.scene;
+    const found = facts.scenes.find((each) => each.name === wanted) ?? this._usual.get(entry) ?? facts;
+    return found.start_frame === null ? null : { start: found.start_frame, end: found.end_frame };
+  }
+
   /** Let the node say, without adding anything, whether and where these jobs could run. */
   async _dryRun() {
     const [entries, mine] = [this._ready, (this._turn += 1)];
-    if (!entries.length) return this._verdict.wait(this._entries.some((entry) => entry.upload.state === "sending"));
-    try {
-      const found = await post("/api/add_job?dry_run=1", this._bodies(entries));
-      if (mine !== this._turn) return undefined;
-      this._clear();
-      this._form.hint(this._hints(found[0].args));
-      this._options.showFrames(found[0].start_frame, found[0].end_frame);
-      return this._verdict.show(found);
-    } catch (error) {
-      if (mine !== this._turn) return undefined;
-      return this._fail(error, entries);
+    if (!entries.length) {
+      this._verdict.wait(this._entries.some((entry) => entry.upload.state === "sending"));
+      return;
     }
+    const bodies = this._bodies(entries);
+    this._showFrames(entries);
+    try {
+      const found = await post("/api/add_job?dry_run=1", bodies);
+      if (mine === this._turn) this._show(found, bodies, entries);
+    } catch (error) {
+      if (mine !== this._turn) return;
+      this._fail(error, entries);
+      const again = () => mine === this._turn && this.element.isConnected && this._check();
+      if (error.retryAfter) setTimeout(again, error.retryAfter * 1000);
+    }
+  }
+
+  /** What the node said that these jobs would be. */
+  _show(found, bodies, entries) {
+    this._clear();
+    found.forEach((each, at) => bodies[at].start_frame === undefined && this._usual.set(entries[at], each));
+    this._form.hint(this._hints(found[0].args));
+    this._showFrames(entries);
+    this._options.showSplit(found.map((each) => each.can_split));
+    this._verdict.show(found);
+  }
+
+  _showFrames(entries) {
+    this._options.showFrames(entries.map((entry) => this._range(entry)).filter(Boolean));
   }
 
   _onkey(event) {
@@ -192,18 +239,21 @@ export class Group {
 
   async _submit(event) {
     event.preventDefault();
-    if (this._form.firstInvalid()) return;
+    if (this._isSubmitting || this._form.firstInvalid() || this._options.firstInvalid()) return;
     const entries = this._ready;
     this._check.cancel();
     this._turn += 1;
-    this._button.disabled = true;
+    this._isSubmitting = true;
+    this._showButton();
     try {
       const made = await create("/api/add_job", this._bodies(entries));
       for (const entry of entries) entry.finish();
       this._onadded(made);
     } catch (error) {
+      this._turn += 1; // what was asked meanwhile is about the same
       this._fail(error, entries);
     } finally {
+      this._isSubmitting = false;
       this._showButton();
     }
   }
@@ -211,13 +261,17 @@ export class Group {
   /** Say what is wrong at the field, at the file, or else beside the button. */
   _fail(error, entries) {
     this._clear();
+    if (!(error instanceof ApiError) || error.status >= 500) {
+      this._verdict.unknown();
+      text(this._problem, error.message);
+      return;
+    }
     this._verdict.refuse();
-    const field = error instanceof ApiError ? error.field : null;
-    if (field && (this._form.fail(field.name, field.message) || this._options.fail(field.name, field.message))) return;
-    if (this._form.failMentioned(error.message)) return;
-    const which = /^Job (\d+) of the list: (.*)$/s.exec(error.message);
-    const name = which && entries.length > 1 ? `${entries[Number(which[1])]?.file.name}: ` : "";
-    text(this._problem, name + (which ? which[2] : error.message));
+    const [, at, told] = /^Job (\d+) of the list: (.*)$/s.exec(error.message) ?? [null, 0, error.message];
+    const whose = entries.length > 1 && told !== error.message ? `${entries[Number(at)]?.file.name}: ` : "";
+    const { name, message } = error.field ?? {};
+    if (name && (this._form.fail(name, message) || this._options.fail(name, whose + message))) return;
+    if (!this._form.failMentioned(error.message)) text(this._problem, whose + told);
   }
 
   _clear() {
@@ -229,7 +283,7 @@ export class Group {
   _showButton() {
     const [all, ready] = [this._entries.length, this._ready.length];
     const sending = this._entries.filter((entry) => ["waiting", "sending"].includes(entry.upload.state)).length;
-    this._button.disabled = ready === 0 || sending > 0;
+    this._button.disabled = ready === 0 || sending > 0 || this._isSubmitting;
     replace(this._button, sending ? `Sending ${count(sending, "file")}…` : `Start ${count(ready || all, "job")}`);
   }
 }

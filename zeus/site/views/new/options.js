@@ -1,9 +1,10 @@
 // What a job has beside its engine's arguments: name, frames, priority, version, sharing, and what it waits for.
-import { el, replace } from "../../dom.js";
+import { el, replace, text } from "../../dom.js";
 import { labelled } from "../../form.js";
 import { hasEnded, jobs } from "../../jobs.js";
 
 const OFFERED = 100;
+const TAKES = { frames: "some of the frames.", parts: "a part of the film, where the film allows it." };
 
 export class Options {
   constructor(engine, onchange) {
@@ -44,7 +45,18 @@ export class Options {
     );
     this._chips = el("ul", { class: "row new-chips" });
     this._fields.depends_on.element.append(this._chips);
-    this._split = el("input", { type: "checkbox", id: `split-${engine}`, onchange });
+    this._wantsSplit = false;
+    this._split = el("input", {
+      type: "checkbox",
+      id: `split-${engine}`,
+      "aria-describedby": `split-${engine}-help`,
+      onchange: () => {
+        this._wantsSplit = this._split.checked;
+        onchange();
+      },
+    });
+    this._splitHelp = el("p", { class: "help", id: `split-${engine}-help` });
+    this.showSplit([]);
     const split = el(
       "div",
       { class: "field" },
@@ -54,7 +66,7 @@ export class Options {
         this._split,
         el("label", { class: "label", for: `split-${engine}` }, "Share it among nodes"),
       ),
-      el("p", { class: "help" }, "Each node takes a part. A node alone makes all of it."),
+      this._splitHelp,
     );
     const {
       name,
@@ -75,17 +87,17 @@ export class Options {
     this._offer();
   }
 
-  /** The job's fields that are filled in. */
+  /** The job's fields that are filled in: of the frames perhaps one end alone. */
   values() {
     const { name, start_frame: start, end_frame: end, priority, renderer_version: version } = this._controls;
     const whole = (input) => (input.value === "" ? undefined : Number(input.value));
     return {
       name: name.value.trim() || undefined,
-      start_frame: whole(start) ?? this._usual(end, start),
-      end_frame: whole(end) ?? this._usual(start, end),
+      start_frame: whole(start),
+      end_frame: whole(end),
       priority: whole(priority),
       renderer_version: version.value || undefined,
-      enable_split_jobs: this._split.checked || undefined,
+      enable_split_jobs: this._split.checked || undefined, // unchecked while it cannot be
       depends_on: this._after.length ? this._after.map((job) => job.id) : undefined,
     };
   }
@@ -101,13 +113,35 @@ export class Options {
     else this._controls.name.placeholder = usual;
   }
 
-  /** Offer frames where there are any, with those that are made if none are named. */
-  showFrames(start, end) {
-    const isNamed = this._controls.start_frame.value || this._controls.end_frame.value;
-    this._hideFrames(start === null && !isNamed);
-    if (start === null || isNamed) return;
-    this._controls.start_frame.placeholder = String(start);
-    this._controls.end_frame.placeholder = String(end);
+  /** Offer frames where there are any, with those that each job makes if none are named: `{start, end}`. */
+  showFrames(ranges) {
+    const { start_frame: start, end_frame: end } = this._controls;
+    const isFilled = [start, end].some((each) => each.value || each.validity.badInput);
+    this._hideFrames(!ranges.length && !isFilled);
+    const usual = (ends) => (new Set(ends).size > 1 ? "Its own" : String(ends[0] ?? ""));
+    start.placeholder = usual(ranges.map((each) => each.start));
+    end.placeholder = usual(ranges.map((each) => each.end));
+  }
+
+  /** How each job could be shared out: by `frames`, in `parts`, "" for not at all, undefined where nobody says. */
+  showSplit(ways) {
+    const can = ways.filter((way) => way !== "");
+    const isNone = ways.length > 0 && !can.length;
+    this._split.disabled = isNone;
+    this._split.checked = this._wantsSplit && !isNone;
+    const some = can.length < ways.length ? `${can.length} of ${ways.length} files: each node takes` : "Each node takes";
+    const how = (new Set(can).size === 1 && TAKES[can[0]]) || "a part.";
+    text(this._splitHelp, isNone ? "As it is, this runs in one piece." : `${some} ${how} A node alone makes all of it.`);
+  }
+
+  /** The first field whose content the browser itself refuses, with the focus moved there; else null. */
+  firstInvalid() {
+    const found = Object.entries(this._controls).find(([, control]) => !control.validity.valid);
+    if (!found) return null;
+    const [name, control] = found;
+    this.fail(name, control.validationMessage);
+    control.focus();
+    return control;
   }
 
   /** Say what is wrong with a field; whether there is one of that name. */
@@ -123,11 +157,6 @@ export class Options {
 
   _hideFrames(are) {
     for (const field of this.frames) field.hidden = are;
-  }
-
-  /** One end of the frames is named: the other is the one that its field shows. */
-  _usual(other, own) {
-    return other.value !== "" && own.placeholder ? Number(own.placeholder) : undefined;
   }
 
   _offer() {

@@ -15,15 +15,17 @@ export class Verdict {
   }
 
   wait(isSending) {
-    replace(
-      this._list,
-      el("li", { class: "muted small" }, isSending ? "Checked as soon as the file is here." : "Nothing to check yet."),
-    );
+    this._say(isSending ? "Checked as soon as the file is here." : "Nothing to check yet.");
   }
 
   /** There is something to put right first, and it is told elsewhere. */
   refuse() {
-    replace(this._list, el("li", { class: "muted small" }, "Nowhere as it is: see what is marked."));
+    this._say("Nowhere as it is: see what is marked.");
+  }
+
+  /** The node cannot say it now. */
+  unknown() {
+    this._say("Not known at the moment.");
   }
 
   /** The dry runs of all jobs: a node has the reasons against any of them. */
@@ -49,5 +51,9 @@ export class Verdict {
         ),
       ),
     );
+  }
+
+  _say(words) {
+    replace(this._list, el("li", { class: "muted small" }, words));
   }
 }
