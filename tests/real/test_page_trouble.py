@@ -98,7 +98,9 @@ def test_what_the_node_cannot_answer_is_said_and_asked_again(
     served: NodeProcess, opened: Callable[..., Opened]
 ) -> None:
     job_id = add(served.url, name="Made one", args={"files": ["one.txt"], "tool": ["say:here it is"]})
-    until(served.url, job_id)
+    framed = add(served.url, name="In frames", renderer="frames", start_frame=1, end_frame=2)
+    for each in (job_id, framed):
+        until(served.url, each)
     shown = opened(served.url)
     shown.allow("status of (503|401)")
     page = shown.page
@@ -116,6 +118,12 @@ def test_what_the_node_cannot_answer_is_said_and_asked_again(
     expect(page.locator(".log-line", has_text=re.compile("^here it is$"))).to_be_visible()
     expect(told).to_have_count(0)
     expect(page.locator("#banner")).to_be_hidden()
+    page.route(re.compile("/api/.*/frames"), refuse)
+    shown.go(f"/jobs/{framed}")
+    expect(told).to_have_text("Frames: The disk is being looked at.")
+    page.unroute_all()
+    expect(page.locator(".frame-finished")).to_have_count(2)
+    expect(told).to_have_count(0)
     page.route(re.compile("/api/.*/logs"), lambda route: route.fulfill(status=401, body='{"message": "Who is it?"}'))
     page.reload()
     expect(page.get_by_role("dialog").get_by_role("heading", name="Sign in to this node")).to_be_visible()

@@ -42,7 +42,7 @@ export class Frames {
       scroller: this._box, make: () => this._cell(), get: (at) => this._frames[at],
       height: () => this._size.height, width: () => this._size.width,
     });
-    this._refresh = new Refresh((signal) => this._load(signal));
+    this._refresh = new Refresh((signal) => this._load(signal), { what: "Frames" });
     /** Says why there is nothing new of them, where it is told. */
     this.problem = this._refresh.problem;
     this._outputs = new Refresh((signal) => this._loadFiles(signal), { pause: SHORTEST });
