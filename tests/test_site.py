@@ -107,7 +107,7 @@ def test_the_first_paint_is_light() -> None:
     views = (FOLDER / "views.js").read_text("utf-8")
     first = re.search(r'import\("\./(views/(\w+)\.js)"\)', views)
     assert first
-    needed = {"index.html", "base.css", "theme.js", "favicon.svg", f"views/{first[2]}.css"}
+    needed = {"index.html", "base.css", "before.js", "favicon.svg", f"views/{first[2]}.css"}
     needed |= imported("app.js") | imported(first[1])
     assert sum(len(gzip.compress((FOLDER / name).read_bytes())) for name in needed) < FIRST_PAINT
 

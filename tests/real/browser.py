@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from tests.conftest import HANG, NodeProcess, need
+from tests.real import calm
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -152,8 +153,9 @@ def opened(chromium: Browser, axe: str, request: pytest.FixtureRequest) -> Itera
         made.append(Opened(context.new_page(), url, f"{size}-{theme}", axe))
         return made[-1]
 
-    yield make
-    complaints = [each for page in made for each in page.complaints()]
-    for page in made:
-        page.page.context.close()
+    with calm.network():
+        yield make
+        complaints = [each for page in made for each in page.complaints()]
+        for page in made:
+            page.page.context.close()
     assert not complaints, complaints

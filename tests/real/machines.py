@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 
 from tests.conftest import HANG, Api, NodeProcess, need
+from tests.real import calm
 
 PORT = 8080
 HOW = "as root, with iproute2, where network namespaces may be made"
@@ -126,23 +127,26 @@ def machines(folder: Path, *names: str) -> Iterator[list[Machine]]:
     bridge, net = f"zt{number}", f"10.{77 + number // 256 % 100}.{number % 256}"
     made: list[Machine] = []
     try:
-        _make_bridge(bridge, f"{net}.1")
-        for index, name in enumerate(names, 2):
-            (folder / name).mkdir()
-            made.append(
-                Machine(name, f"{bridge}n{index}", f"{bridge}v{index}", bridge, f"{net}.{index}", folder / name)
-            )
-            _make_space(made[-1])
+        with calm.network(changes=True):
+            _make_bridge(bridge, f"{net}.1")
+            for index, name in enumerate(names, 2):
+                (folder / name).mkdir()
+                made.append(
+                    Machine(name, f"{bridge}n{index}", f"{bridge}v{index}", bridge, f"{net}.{index}", folder / name)
+                )
+                _make_space(made[-1])
         yield made
     finally:
         for machine in made:
             if machine.process is not None and machine.process.poll() is None:
                 machine.resume()
                 machine.kill()
-            # The link before the namespace, which stays for as long as an engine in it does.
-            ip("link", "delete", machine.link, check=False)
-            ip("netns", "delete", machine.space, check=False)
-        ip("link", "delete", bridge, check=False)
+        with calm.network(changes=True):
+            for machine in made:
+                # The link before the namespace, which stays for as long as an engine in it does.
+                ip("link", "delete", machine.link, check=False)
+                ip("netns", "delete", machine.space, check=False)
+            ip("link", "delete", bridge, check=False)
 
 
 def _make_bridge(bridge: str, address: str) -> None:
@@ -150,6 +154,7 @@ def _make_bridge(bridge: str, address: str) -> None:
         ["ip", "link", "add", bridge, "type", "bridge", "mcast_snooping", "0"], capture_output=True, text=True
     )
     need(done.returncode == 0, f"a network bridge ({done.stderr.strip()})", HOW)
+    ip("link", "set", bridge, "addrgenmode", "none")  # or it would have one more address two seconds later
     _add_addresses(address, bridge)
     ip("link", "set", bridge, "up")
 
@@ -157,6 +162,7 @@ def _make_bridge(bridge: str, address: str) -> None:
 def _make_space(machine: Machine) -> None:
     ip("netns", "add", machine.space)
     ip("link", "add", machine.link, "type", "veth", "peer", "name", "eth0", "netns", machine.space)
+    ip("link", "set", machine.link, "addrgenmode", "none")
     ip("link", "set", machine.link, "master", machine.bridge, "up")
     inside = ("-n", machine.space)
     _add_addresses(machine.address, "eth0", *inside)

@@ -234,3 +234,15 @@ def test_the_job_of_another_node_moves(two: list[NodeProcess], opened: Callable[
     expect(badge).to_have_text("Cancelled")
     page.get_by_role("link", name="Jobs", exact=True).first.click()
     expect(page.get_by_role("heading", name="No jobs yet")).to_be_visible()
+
+
+def test_a_page_whose_modules_do_not_come_says_so(served: NodeProcess, opened: Callable[..., Opened]) -> None:
+    shown = opened(served.url)
+    shown.allow("ERR_FAILED")
+    page = shown.page
+    page.route("**/static/router.js", lambda route: route.abort())
+    page.goto(served.url)
+    expect(page.locator("main")).to_contain_text("The page did not load")
+    page.unroute("**/static/router.js")
+    page.get_by_role("button", name="Load the page again").click()
+    expect(page.locator("main h1")).to_be_visible()
