@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import HANG, Api
 from tests.real.machines import Machine, machines
-from tests.real.sharing import LOST, SETTINGS, Sleeper, add, fetched, nothing_is_left, told, why
+from tests.real.sharing import SETTINGS, Sleeper, add, fetched, nothing_is_left, told, why
 from tests.real.test_network import requests, spoofer
 
 DAMAGED = r"failed: Node stranger: frame_\d+\.txt is not what it should be: .+; the task goes elsewhere"
