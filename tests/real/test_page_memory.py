@@ -41,7 +41,9 @@ def test_many_jobs_that_change_all_the_time(served: NodeProcess, opened: Callabl
     for _ in range(there, MANY, AT_ONCE):
         ask(f"{served.url}/api/add_job", [later] * AT_ONCE)
     ids = [job["id"] for job in ask(f"{served.url}/api/jobs?fields=id")["jobs"]]
-    page = opened(served.url).go("/jobs")
+    shown = opened(served.url)
+    shown.allow("ERR_NETWORK_CHANGED")  # in so long a time another test may change it
+    page = shown.go("/jobs")
     expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", str(MANY + 1))
     stop = threading.Event()
     changing = threading.Thread(target=change, args=(served.url, ids, stop))
