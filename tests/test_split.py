@@ -125,6 +125,17 @@ async def test_pause_resume_and_cancel_reach_what_is_dealt_and_what_is_not(api: 
     assert finished_twice <= 6, "what had finished was not made again, only what was in work"
 
 
+async def test_each_frame_is_listed_once_whatever_is_dealt_meanwhile(api: Api) -> None:
+    job = await split(api, 300, seconds=0.01)
+    url = f"/api/jobs/{job['id']}"
+    looks = 0
+    while (await get(api, job["id"]))["status"] != "finished":
+        for listed in await asyncio.gather(*(api.get(f"{url}/frames") for _ in range(8))):
+            assert [frame["frame"] for frame in listed[1]["frames"]] == [*range(1, 301)] and listed[1]["total"] == 300
+            looks += 1
+    assert looks > 8
+
+
 async def test_a_bad_frame_fails_the_job_and_keeps_what_was_made(api: Api) -> None:
     job = await split(api, 4000, seconds=0.02, bad=[3], slow=[*range(5, 13)], max_attempts=1)
     done = await api.until(job["id"])

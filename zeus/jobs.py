@@ -139,12 +139,11 @@ class Jobs:
         """
         if not job.has_children:
             return [(job, await self._store.frames(job.id))]
-        known = await self._store.frames_of_children(job.id)
         rest = [task for task in await self._store.tasks(job.id) if task.role is Role.DEAL and task.frames]
-        return [
-            *((child, known.get(child.id, ())) for child in await self.children(job)),
-            *((_undealt(job, task), ()) for task in rest),
-        ]
+        children = await self.children(job)
+        known = await self._store.frames_of_children(job.id)
+        undealt = [each for task in rest if (each := _undealt(job, task, children)).frames]
+        return [*((child, known.get(child.id, ())) for child in children), *((each, ()) for each in undealt)]
 
     def progress(self, job: Job | Child) -> Progress | None:
         """The live progress of a running job."""
@@ -295,10 +294,13 @@ class Jobs:
         return live is not None and live.revision > revision
 
 
-def _undealt(job: Job, task: Task) -> Job:
-    """A split job as if it were the frames alone that are not dealt yet."""
+def _undealt(job: Job, task: Task, children: Sequence[Child]) -> Job:
+    """A split job as if it were the frames alone that are not dealt yet, nor were to its children since the task was
+    read.
+    """
     status = Status.QUEUED if job.status is Status.WAITING_FOR_SUBJOBS else job.status
-    return msgspec.structs.replace(job, start_frame=task.start_frame, status=status, node=None)
+    dealt = [child.end_frame + job.frame_step for child in children if child.end_frame is not None]
+    return msgspec.structs.replace(job, start_frame=max([task.frames[0], *dealt]), status=status, node=None)
 
 
 def distinct(outputs: Sequence[Output]) -> list[Output]:

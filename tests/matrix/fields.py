@@ -42,7 +42,7 @@ GENERATE: Mapping[str, Outcomes] = {
     "fps": measure(ARGS, null=QUEUED),
     "num_inference_steps": count(ARGS, null=QUEUED),
     "guidance_scale": measure(ARGS, null=QUEUED),
-    "image": words(INVALID, null=QUEUED, **each(No(400, "unknown_upload"), "unknown", "newline")),
+    "image": words(INVALID, null=QUEUED, unknown=No(400, "unknown_upload")),
     "export_format": words(No(400, "bad_input"), **each(QUEUED, "null", "empty")),
 }
 VIDEO: Mapping[str, Outcomes] = {
@@ -65,7 +65,7 @@ ADD_JOB: Mapping[str, Outcomes] = {
     "enable_split_jobs": {"null": MADE, "type": INVALID, "number": INVALID},
     "child_jobs": LIST,
     "local_path": words(INVALID, null=MADE, **each(No(400, "local_path_not_allowed"), "unknown", "nul", "newline")),
-    "upload": words(INVALID, null=MADE, **each(No(400, "unknown_upload"), "unknown", "newline")),
+    "upload": words(INVALID, null=MADE, unknown=No(400, "unknown_upload")),
     "project_file": words(INVALID, null=MADE, **each(No(400, "no_archive"), "unknown", "nul", "newline")),
     "priority": count(null=MADE),
     "preset": words(INVALID, null=MADE, **each(No(400, "unknown_preset"), "unknown", "nul", "newline")),
@@ -85,8 +85,8 @@ SHARED: Mapping[str, Outcomes] = {
     "modified": measure(STRANGER, null=STRANGER),
 }
 SHARE: Mapping[str, Outcomes] = {
-    "node": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
-    "job_id": words(INVALID, absent=INVALID, **each(STRANGER, "unknown", "newline")),
+    "node": words(INVALID, absent=INVALID, unknown=STRANGER),
+    "job_id": words(INVALID, absent=INVALID, unknown=STRANGER),
     "attempt": count(absent=INVALID),
 }
 CHILD: Mapping[str, Outcomes] = {"name": NAME, "start_frame": FRAME, "end_frame": FRAME, "args": OBJECT}
