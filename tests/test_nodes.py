@@ -330,7 +330,7 @@ async def test_a_node_that_is_gone_is_noticed(
         first, killed = peer.portrait.start, time.monotonic()
         other.kill()
         await until(lambda: not peer.online, "it is offline")
-        assert 2 * BEAT < time.monotonic() - killed < 5 * BEAT + 2 and len(changes) == 1
+        assert 2 * BEAT < time.monotonic() - killed < 5 * BEAT + 2 and changes and min(changes) > killed
         with pytest.raises(ServerUnreachable):
             await peer.proxy.get_portrait()
         started = time.monotonic()

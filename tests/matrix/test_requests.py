@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 
+from tests.conftest import HANG
 from tests.matrix.cases import GOOD
 from tests.matrix.conftest import Stage
 from tests.matrix.outcomes import No, Outcome, Told
@@ -110,9 +112,14 @@ def test_compression_is_what_the_client_takes(stage: Stage, value: str, is_packe
 
 
 def test_lists_may_come_in_several_headers(stage: Stage) -> None:
-    tag = stage.sender.send("GET", "/api/jobs").headers["ETag"].encode()
-    for values in ([b'"x"', tag], [b'"x",' + tag], [b"W/" + tag], [b"*"]):
-        assert stage.sender.send("GET", "/api/jobs", [("If-None-Match", value) for value in values]).status == 304
+    deadline = time.monotonic() + HANG
+    for values in ([b'"x"', b"TAG"], [b'"x",TAG'], [b"W/TAG"], [b"*"]):
+        status = None
+        while status != 304 and time.monotonic() < deadline:  # what other tests added may still be running
+            tag = stage.sender.send("GET", "/api/jobs").headers["ETag"].encode()
+            headers = [("If-None-Match", value.replace(b"TAG", tag)) for value in values]
+            status = stage.sender.send("GET", "/api/jobs", headers).status
+        assert status == 304, values
     two = [("Accept-Encoding", b"br"), ("Accept-Encoding", b"gzip")]
     assert stage.sender.send("GET", "/api/jobs", two).headers["Content-Encoding"] == "gzip"
     for accept, kind in ((b"text/yaml", "text/yaml"), (b"application/yaml;q=0", "application/json")):
